@@ -1,0 +1,14 @@
+"""Tool arithmetic: a tiny, exactly solvable world for learning to plan, remember and use tools.
+
+Importing this package registers ``ToolArith-v0`` and ``ToolArithMemory-v0`` with Gymnasium.
+"""
+
+from gymnasium.envs.registration import register
+
+from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
+
+__all__ = ["ToolArithEnv", "ToolArithMemoryEnv"]
+__version__ = "0.1.0"
+
+register(id="ToolArith-v0", entry_point="toolenv_gym.env:ToolArithEnv")
+register(id="ToolArithMemory-v0", entry_point="toolenv_gym.env:ToolArithMemoryEnv")

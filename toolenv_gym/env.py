@@ -1,0 +1,329 @@
+"""The two environments: one class, which plays :mod:`toolenv_gym.rules`, and a subclass a world."""
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import error, spaces
+
+from toolenv_gym import arguments, observation, render, rules
+from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
+
+Observation = npt.NDArray[np.int64]
+
+
+class RegisterValue(int):
+    """The value of a full register in ``info``.
+
+    It is an int of a type of its own because Gymnasium's vector environments collect plain ints
+    in an int64 array, which cannot hold the ``None`` of another environment's empty register.
+    """
+
+
+class ToolArithEnv(gym.Env[Observation, int | np.integer]):
+    """
+    ## Description
+
+    An agent computes `(a·b + c) − (d·e)` with tools: it does no arithmetic itself but emits one
+    token a step, such as `[MUL]` or `[ADD]`, and a small machine executes it on the digits of the
+    problem. `[ANS]` submits the machine's accumulator. The agent sees the problem and its own last
+    token, but neither the accumulator nor the clock: it has to plan the whole computation and to
+    remember where it stands in it.
+
+    `ToolArith-v0` is the world of a published tutorial **as its program really runs it**, to the
+    last bit of every return. It keeps on purpose:
+
+    - the graded target is one milestone short of the target described: `a·b` at stage 0,
+      `a·b + c` at stage 1, `(a·b + c) − d` at stage 2;
+    - `[STO]` sets a flag and stores nothing; with the flag set, `[RCL]` computes `d·e` at stage 2,
+      and `[SUB]` subtracts `e` there instead of `d`;
+    - one fixed sequence a stage is therefore optimal on every problem (`MUL ANS`, `MUL ADD ANS`,
+      `MUL ADD SUB ANS`), and memory is never rewarded.
+
+    `ToolArithMemory-v0` is the world that the tutorial describes.
+
+    ## Action Space
+
+    `Discrete(18)`, the token to emit:
+
+    | Num | Token | Effect |
+    |-----|-------|--------|
+    | 0-9 | a digit | none, but costs a step |
+    | 10  | `[CTX]` | none, but costs a step |
+    | 11  | `[MUL]` | accumulator empty: becomes a·b. Otherwise times d at stages 1 and 2 |
+    | 12  | `[ADD]` | accumulator plus c, unless empty |
+    | 13  | `[SUB]` | accumulator minus d (minus e with the flag set) at stages 1 (2), unless empty |
+    | 14  | `[ANS]` | ends the episode and scores the accumulator |
+    | 15  | `[STO]` | sets the flag |
+    | 16  | `[RCL]` | with the flag set: accumulator becomes d·e at stage 2; 0 at 0, 1 if empty |
+    | 17  | `[EOS]` | none, but costs a step |
+
+    `info["action_mask"]` and `action_masks()` mark the tokens to which the rules give an effect in
+    the present state, and always `[ANS]`. The mask does not depend on the digits.
+
+    ## Observation Space
+
+    `MultiDiscrete([18, 18, 18, 18, 18, 18, 18, 3])`, int64:
+
+    | Num | Observation | Values |
+    |-----|-------------|--------|
+    | 0-5 | the context: the digits shown, then `[CTX]`, padded with `[EOS]` | 0-17 |
+    | 6   | the previous token, `[CTX]` after a reset | 0-17 |
+    | 7   | the stage | 0-2 |
+
+    ## Starting State
+
+    Five digits a, b, c, d, e, independent and uniform on 0 to 9, and one of the `stage`s,
+    uniformly. Stages 0, 1 and 2 show the first three, four and five digits. The machine is empty.
+
+    ## Rewards
+
+    0 on every step but `[ANS]`, which earns `correct + shaping * shaped`:
+
+    - `correct` is 1 if the accumulator holds the graded target, else 0;
+    - `shaped` is the sum of the weights of the milestones that the accumulator equals.
+      Stage 0: 0.25 a·b, 0.5 a·b+c. Stage 1: also 0.75 (a·b+c)−d.
+      Stage 2: 0.2 a·b, 0.4 a·b+c, 0.6 (a·b+c)−(d·e), 0.6 d·e.
+
+    An empty accumulator earns 0. The exact best, memoryless and random mean returns are printed
+    by `python -m toolenv_gym.oracle`.
+
+    ## Episode End
+
+    Terminated by `[ANS]`, or after `max_steps` tokens (the last is still executed): running out of
+    the budget is a failure to answer, part of the task. The environment never truncates.
+
+    ## Information
+
+    `reset` and `step` return: `stage`; `target` (the one described) and `graded_target`;
+    `accumulator` (`None` when empty); `memory` (here whether the flag is set); `steps` taken;
+    `action_mask` (int8, shape (18,)). The last step adds `is_success` (answered the graded
+    target), `reached_target` (answered the described target) and `tokens` (all tokens emitted).
+
+    ## Arguments
+
+    | Parameter | Type | Default | Description |
+    |-----------|------|---------|-------------|
+    | `stage` | int or sequence of ints | `0` | 0, 1, 2, or several: each reset draws one |
+    | `max_steps` | int | `7` | budget of tokens, 1 to 16 |
+    | `shaping` | float | `0.2` | weight of the milestones in the reward; 0.0 gives the sparse task |
+    | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"` |
+
+    `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
+    left out. `set_stage(stage)` changes the stages from the next reset on.
+
+    ```python
+    >>> import gymnasium as gym
+    >>> import toolenv_gym
+    >>> env = gym.make("ToolArith-v0", stage=2)
+    >>> observation, info = env.reset(options={"digits": (7, 5, 8, 4, 6)})
+    >>> observation
+    array([ 7,  5,  8,  4,  6, 10, 10,  2])
+    >>> info["target"], info["graded_target"]
+    (19, 39)
+
+    ```
+
+    ## Version History
+
+    * v0: Initial version, the published rules
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
+    rule_set: ClassVar[int] = rules.PUBLISHED
+
+    def __init__(
+        self,
+        stage: arguments.Stage = 0,
+        max_steps: int = rules.MAX_STEPS,
+        shaping: float = rules.SHAPING,
+        render_mode: str | None = None,
+    ) -> None:
+        self.stages = arguments.check_stages(stage)
+        self.max_steps = arguments.check_max_steps(max_steps)
+        self.shaping = arguments.check_shaping(shaping)
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise error.UnsupportedMode(
+                f"render_mode must be None or one of {self.metadata['render_modes']}, got "
+                f'{render_mode!r} ("human" works through gymnasium.make)'
+            )
+        self.render_mode = render_mode
+        self.observation_space = observation.observation_space()
+        self.action_space = spaces.Discrete(N_TOKENS)
+        self._started = False
+        self._over = True
+
+    def set_stage(self, stage: arguments.Stage) -> None:
+        """Change the stage or stages that resets draw from; the present episode goes on."""
+        self.stages = arguments.check_stages(stage)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode; see the class for ``options``."""
+        fixed = _check_options(options)
+        super().reset(seed=seed)
+        # One draw, whatever is fixed: the following episodes stay the same.
+        drawn = int(self.np_random.integers(len(self.stages) * rules.N_PROBLEMS))
+        self._stage: int = fixed.get("stage", self.stages[drawn // rules.N_PROBLEMS])
+        self._digits: rules.Digits = fixed.get("digits", rules.digits_of(drawn % rules.N_PROBLEMS))
+        self._machine = rules.START
+        self._tokens: list[int] = []
+        self._reward = 0.0
+        self._started = True
+        self._over = False
+        self._observation = observation.observe(self._digits, self._stage)
+        return self._observation.copy(), self._info()
+
+    def step(
+        self, action: int | np.integer
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one token."""
+        if self._over:
+            state = "over" if self._started else "not started"
+            raise error.ResetNeeded(f"The episode is {state}: call reset() before step().")
+        if not self.action_space.contains(action):
+            raise error.InvalidAction(
+                f"The action must be a token, an integer 0 to {N_TOKENS - 1}, got {action!r}"
+            )
+        token = int(action)
+        self._machine, self._reward, self._over = rules.play(
+            self.rule_set,
+            self.shaping,
+            self.max_steps,
+            self._digits,
+            self._stage,
+            self._machine,
+            len(self._tokens),
+            token,
+        )
+        self._tokens.append(token)
+        self._observation[observation.PREVIOUS] = token
+        info = self._info()
+        if self._over:
+            info |= self._outcome()
+        return self._observation.copy(), self._reward, self._over, False, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it."""
+        self._check_started()
+        mask = np.zeros(N_TOKENS, dtype=np.bool_)
+        mask[ANS] = True
+        for token in TOOL_TOKENS:
+            mask[token] = rules.has_effect(self.rule_set, self._stage, self._machine, token)
+        return mask
+
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
+        """Return the state as a line of text (``ansi``) or as a picture (``rgb_array``)."""
+        self._check_started()
+        if self.render_mode is None:
+            gym.logger.warn(
+                f"render() does nothing without a render_mode: pass render_mode= to gym.make, one "
+                f"of {self.metadata['render_modes']}."
+            )
+            return None
+        view = render.View(
+            digits=self._digits,
+            stage=self._stage,
+            tokens=tuple(self._tokens),
+            accumulator=self._accumulator(),
+            memory=self._memory(),
+            max_steps=self.max_steps,
+            reward=self._reward,
+            over=self._over,
+        )
+        return render.to_text(view) if self.render_mode == "ansi" else render.to_picture(view)
+
+    def _check_started(self) -> None:
+        if not self._started:
+            raise error.ResetNeeded("The episode is not started: call reset() first.")
+
+    def _accumulator(self) -> int | None:
+        return RegisterValue(self._machine.acc) if self._machine.acc_full else None
+
+    def _memory(self) -> bool | int | None:
+        return bool(self._machine.memory_full)
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "stage": self._stage,
+            "target": rules.described_target(self._digits, self._stage),
+            "graded_target": rules.graded_target(self.rule_set, self._digits, self._stage),
+            "accumulator": self._accumulator(),
+            "memory": self._memory(),
+            "steps": len(self._tokens),
+            "action_mask": self.action_masks().astype(np.int8),
+        }
+
+    def _outcome(self) -> dict[str, Any]:
+        """Return what ``info`` adds on the last step."""
+        answered = self._tokens[-1] == ANS
+        problem = (self._digits, self._stage, self._machine)
+        return {
+            "is_success": answered and rules.is_correct(self.rule_set, *problem),
+            "reached_target": answered and rules.reached_target(*problem),
+            "tokens": tuple(self._tokens),
+        }
+
+
+class ToolArithMemoryEnv(ToolArithEnv):
+    """
+    ## Description
+
+    `ToolArithMemory-v0` is the world of [`ToolArith-v0`](ToolArithEnv) **as its publication
+    describes it**: the target shown is the target graded, and there is a real memory register,
+    without which stage 2 cannot be solved in general. The publication does not fix such a machine;
+    this one is ours. It has an accumulator, one memory register and a read head, which takes the
+    digits shown from the left, each once.
+
+    What differs from `ToolArith-v0`:
+
+    - the graded target is the described one: `a·b + c`, `(a·b + c) − d`, `(a·b + c) − (d·e)`;
+    - the tools work on the machine as below;
+    - `info["memory"]` is the memory register's value, `None` when empty.
+
+    Plans that solve every problem: `MUL ADD ANS` at stage 0, `MUL ADD SUB ANS` at stage 1,
+    `MUL ADD STO MUL RCL SUB ANS` at stage 2, which takes the whole default budget. Without memory
+    no agent answers more than 50.251 % of the problems of stage 2.
+
+    ## Action Space
+
+    `Discrete(18)`, the token to emit:
+
+    | Num | Token | Effect |
+    |-----|-------|--------|
+    | 11  | `[MUL]` | accumulator empty: takes two digits and becomes their product (nothing if fewer than two are left); full: times the operand |
+    | 12  | `[ADD]` | accumulator plus the operand, unless empty |
+    | 13  | `[SUB]` | accumulator minus the operand, unless empty |
+    | 14  | `[ANS]` | ends the episode and scores the accumulator |
+    | 15  | `[STO]` | moves the accumulator into the memory and leaves it empty, unless empty |
+    | 16  | `[RCL]` | exchanges accumulator and memory, unless the memory is empty |
+    | other | | none, but costs a step |
+
+    The operand is the memory if it is full, which empties it, or else the next digit; with neither
+    the token has no effect.
+
+    ## Observation Space, Starting State, Rewards, Episode End, Information, Arguments
+
+    As in `ToolArith-v0`.
+
+    ## Version History
+
+    * v0: Initial version
+    """
+
+    rule_set: ClassVar[int] = rules.DESCRIBED
+
+    def _memory(self) -> int | None:
+        return RegisterValue(self._machine.memory) if self._machine.memory_full else None
+
+
+def _check_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the checked reset options."""
+    checks = {"digits": arguments.check_digits, "stage": arguments.check_stage}
+    options = options or {}
+    unknown = [key for key in options if key not in checks]
+    if unknown:
+        raise ValueError(f"reset options are 'digits' and 'stage', got {unknown}")
+    return {key: checks[key](value) for key, value in options.items()}
