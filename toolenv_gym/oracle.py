@@ -112,8 +112,14 @@ def best_returns(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Rewards:
     """Return the best return of every problem, in the order of :func:`all_digits`.
 
     :param tokens: the tokens that a plan may use before its ``[ANS]``
+    :return: float64, shape (10 ** (3 + stage),), read-only
     """
-    digits, usable = all_digits(task.stage), _usable(tokens)
+    return _best_returns(task, _usable(tokens))
+
+
+@functools.lru_cache(maxsize=32)
+def _best_returns(task: Task, usable: tuple[int, ...]) -> Rewards:
+    digits = all_digits(task.stage)
     returns = np.zeros(len(digits))
     for length in range(task.max_steps):
         tree = _sequences(task, length, usable)
@@ -121,6 +127,7 @@ def best_returns(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Rewards:
             task.rule_set, task.shaping, task.stage, digits, tree.parents, tree.tokens, returns
         ):
             break
+    returns.flags.writeable = False
     return returns
 
 

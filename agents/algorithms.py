@@ -1,0 +1,133 @@
+"""The learners that train on the world out of the box, and their settings for it."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gymnasium.wrappers import FlattenObservation
+from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.dqn.policies import DQNPolicy
+
+import toolenv_gym  # noqa: F401  (registers the environments)
+from agents.paper_policy import ToolArithGruPolicy
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A learner with its policy and settings.
+
+    :param flatten: whether it needs one-hot observations: sb3-contrib's LSTM policies cannot be
+        built on a MultiDiscrete observation
+    :param mark: a setting that the learner's saved models have, and those of other learners with
+        the same policy class lack
+    """
+
+    model_class: type[BaseAlgorithm]
+    policy_class: type[BasePolicy]
+    settings: dict[str, Any] = field(default_factory=dict)
+    flatten: bool = False
+    mark: str = "policy_class"
+
+
+# Undiscounted, since an episode is short and its one reward comes at the end; enough entropy that
+# no token dies out before its use is found.
+_PPO = {
+    "n_steps": 64,
+    "batch_size": 1024,
+    "n_epochs": 4,
+    "learning_rate": 1e-3,
+    "gamma": 1.0,
+    "ent_coef": 0.02,
+}
+_DQN = {
+    "learning_rate": 1e-3,
+    "buffer_size": 100_000,
+    "learning_starts": 5_000,
+    "batch_size": 256,
+    "gamma": 1.0,
+    "train_freq": 1,
+    "gradient_steps": 4,
+    "target_update_interval": 2_000,
+    "exploration_fraction": 0.5,
+}
+
+ALGORITHMS = {
+    "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO),
+    "recurrent_ppo_lstm": Algorithm(RecurrentPPO, RecurrentActorCriticPolicy, _PPO, flatten=True),
+    "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, mark="clip_range"),
+    "trpo": Algorithm(
+        TRPO,
+        ActorCriticPolicy,
+        {"n_steps": 64, "batch_size": 1024, "gamma": 1.0},
+        mark="cg_max_steps",
+    ),
+    "a2c": Algorithm(
+        A2C, ActorCriticPolicy, {"n_steps": 16, "gamma": 1.0, "ent_coef": 0.02}, mark="vf_coef"
+    ),
+    "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO),
+    "dqn": Algorithm(DQN, DQNPolicy, _DQN),
+    "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN),
+}
+
+
+def make_training_env(
+    algo: str, env_id: str, stage: tuple[int, ...], n_envs: int, seed: int
+) -> VecEnv:
+    """Return the vector environment that an algorithm trains in."""
+    wrapper = FlattenObservation if ALGORITHMS[algo].flatten else None
+    return make_vec_env(
+        env_id, n_envs, seed=seed, wrapper_class=wrapper, env_kwargs={"stage": stage}
+    )
+
+
+def make_model(algo: str, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
+    """Return a new model with the settings of :data:`ALGORITHMS`."""
+    algorithm = ALGORITHMS[algo]
+    return algorithm.model_class(
+        algorithm.policy_class, env, seed=seed, device=device, **algorithm.settings
+    )
+
+
+def load_model(path: Path, device: str = "auto") -> tuple[str, BaseAlgorithm]:
+    """Load a saved model of any of the algorithms, which is found out from the file.
+
+    A model file can run code as it is loaded: load only files that you trust.
+
+    :return: the algorithm's name in :data:`ALGORITHMS` and the model
+    :raises FileNotFoundError: there is no such file
+    :raises ValueError: the file is damaged or holds something else
+    """
+    algo = _identify(path)
+    try:
+        return algo, ALGORITHMS[algo].model_class.load(path, device=device)
+    except Exception as error:  # what a damaged file raises is as varied as the damage
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def _identify(path: Path) -> str:
+    """Return the algorithm of a model file without running any code of it."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = json.loads(archive.read("data"))
+        policy_module = data["policy_class"]["__module__"]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or no Stable-Baselines3 model: {error}") from error
+    for name, algorithm in ALGORITHMS.items():
+        if policy_module == algorithm.policy_class.__module__ and algorithm.mark in data:
+            return name
+    raise ValueError(
+        f"{path} is of another algorithm (its policy is from {policy_module}); "
+        f"known are {', '.join(ALGORITHMS)}"
+    )

@@ -1,0 +1,140 @@
+"""Exact evaluation: greedy episodes on all problems of a stage, against the oracle."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from toolenv_gym import oracle, rules
+from toolenv_gym.compiled import mask_batch, outcome_batch, play_batch
+from toolenv_gym.observation import PREVIOUS, observation_space, observe
+from toolenv_gym.oracle import Task
+from toolenv_gym.tokens import ANS
+
+BATCH = 20_000  # episodes played side by side: bounds the memory
+
+Integers = npt.NDArray[np.int64]
+
+
+class Episodes(NamedTuple):
+    """Episodes of one stage, finished.
+
+    :param digits: the problems, int64, shape (n, 5)
+    :param tokens: what was emitted, int64, shape (n, max_steps); -1 after the end
+    :param returns: float64, shape (n,)
+    :param success: whether the graded target was answered, bool, shape (n,)
+    :param reached: whether the described target was answered, bool, shape (n,)
+    """
+
+    digits: Integers
+    tokens: Integers
+    returns: npt.NDArray[np.float64]
+    success: npt.NDArray[np.bool_]
+    reached: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a model does on one stage: means over its problems.
+
+    :param optimum: mean of the best returns that the same problems allow
+    :param success_rate: share of problems whose graded target was answered
+    :param reached_rate: share of problems whose described target was answered
+    """
+
+    stage: int
+    problems: int
+    mean_return: float
+    optimum: float
+    success_rate: float
+    reached_rate: float
+
+    @property
+    def share(self) -> float:
+        """The share of the optimum that was earned."""
+        return self.mean_return / self.optimum
+
+
+def greedy_episodes(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
+    """Play one deterministic episode of a model on each problem, in batches.
+
+    :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
+        is or one-hot encoded by Gymnasium's ``FlattenObservation``
+    :param digits: the problems, shape (n, 5)
+    """
+    parts = [
+        _play(model, task, digits[start : start + BATCH]) for start in range(0, len(digits), BATCH)
+    ]
+    return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def evaluate(model: BaseAlgorithm, task: Task, problems: int | None = None) -> Score:
+    """Return a model's score on all problems of a task, or on a fixed sample of that many."""
+    digits, best = oracle.all_digits(task.stage), oracle.best_returns(task)
+    if problems is not None and problems < len(digits):
+        sample = np.random.default_rng(0).choice(len(digits), problems, replace=False)
+        digits, best = digits[sample], best[sample]
+    episodes = greedy_episodes(model, task, digits)
+    return Score(
+        stage=task.stage,
+        problems=len(digits),
+        mean_return=float(episodes.returns.mean()),
+        optimum=float(best.mean()),
+        success_rate=float(episodes.success.mean()),
+        reached_rate=float(episodes.reached.mean()),
+    )
+
+
+def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
+    n = len(digits)
+    observations = observe(digits, task.stage)
+    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+    tokens = np.full((n, task.max_steps), -1)
+    over, returns = np.zeros(n, dtype=np.bool_), np.zeros(n)
+    state, starts = None, np.ones(n, dtype=np.bool_)
+    for steps in range(task.max_steps):
+        masks: dict[str, Any] = {}
+        if isinstance(model, MaskablePPO):
+            masks["action_masks"] = mask_batch(task.rule_set, task.stage, machines)
+        emitted, state = model.predict(
+            _encode(observations, model), state, starts, deterministic=True, **masks
+        )
+        starts[:] = False
+        tokens[~over, steps] = emitted[~over]
+        play_batch(
+            task.rule_set,
+            task.shaping,
+            task.max_steps,
+            task.stage,
+            digits,
+            machines,
+            steps,
+            emitted,
+            over,
+            returns,
+        )
+        observations[:, PREVIOUS] = emitted
+        if over.all():
+            break
+    answered = (tokens == ANS).any(axis=1)
+    correct, reached = outcome_batch(task.rule_set, task.stage, digits, machines)
+    return Episodes(digits, tokens, returns, answered & correct, answered & reached)
+
+
+def _encode(observations: Integers, model: BaseAlgorithm) -> npt.NDArray[Any]:
+    """Return the observations as the model reads them."""
+    if model.observation_space == observation_space():
+        return observations
+    flat = spaces.flatten_space(observation_space())
+    if model.observation_space == flat:
+        sizes = observation_space().nvec
+        columns = [np.eye(size)[observations[:, i]] for i, size in enumerate(sizes)]
+        return np.concatenate(columns, axis=1).astype(flat.dtype)
+    raise ValueError(
+        f"the model reads {model.observation_space}; what can be evaluated reads "
+        f"{observation_space()}, as it is or flattened"
+    )

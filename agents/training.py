@@ -1,0 +1,280 @@
+"""A training run: its settings, its folder, and how a killed one goes on.
+
+The folder of a run holds
+
+- ``settings.json``: what was asked for
+- ``checkpoint.zip`` (and ``replay_buffer.pkl`` for off-policy learners): the last checkpoint
+- ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
+- ``progress*.csv`` and TensorBoard events: what the learner logs, one file a start
+- ``model.zip``: the finished model
+"""
+
+import csv
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, make_output_format
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from agents.algorithms import load_model, make_model, make_training_env
+from agents.curriculum import (
+    Curriculum,
+    CurriculumCallback,
+    MixedCurriculum,
+    PublishedCurriculum,
+    ThresholdCurriculum,
+)
+from agents.evaluation import Score, evaluate
+from toolenv_gym import rules
+from toolenv_gym.arguments import check_stages
+from toolenv_gym.oracle import Task
+
+EVALUATION_PROBLEMS = 1_000  # a stage, while training
+SUCCESS_THRESHOLD = 0.9  # of the threshold curriculum
+
+AlgorithmName = Literal[
+    "recurrent_ppo",
+    "recurrent_ppo_lstm",
+    "ppo",
+    "a2c",
+    "dqn",
+    "qr_dqn",
+    "trpo",
+    "maskable_ppo",
+]
+
+
+@dataclass
+class TrainSettings:
+    """Train an agent and evaluate it exactly."""
+
+    algo: AlgorithmName = "recurrent_ppo"
+    """learner; recurrent_ppo has the published GRU network, the others Stable-Baselines3's own"""
+    env: Literal["ToolArith-v0", "ToolArithMemory-v0"] = "ToolArith-v0"
+    """id of the world: published or described rules"""
+    stage: tuple[int, ...] = (0, 1, 2)
+    """stages to train on, in the order of the curriculum"""
+    curriculum: Literal["threshold", "published", "mixed"] = "threshold"
+    """threshold: the next stage joins in at 90 % success; published: by tens; mixed: all at once"""
+    n_envs: int = 64
+    """environments played side by side"""
+    total_timesteps: int = 300_000
+    """environment steps to train for, all environments together"""
+    seed: int = 0
+    """of the network, the problems and the actions"""
+    device: str = "auto"
+    """cpu, cuda or auto"""
+    threads: int = 1
+    """torch threads; more are slower for networks this small"""
+    evaluate_every: int = 20_000
+    """environment steps between two evaluations, each followed by a checkpoint"""
+    out: Path | None = None
+    """folder of the run; by default a new one in runs/"""
+    resume: bool = False
+    """go on with the killed run in --out (by default the newest of its kind) from its checkpoint"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        self.stage = check_stages(self.stage)
+        if self.curriculum == "published" and self.stage != (0, 1, 2):
+            raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
+        for name in ("n_envs", "total_timesteps", "threads", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        try:
+            th.device("cpu" if self.device == "auto" else self.device)
+        except RuntimeError as error:
+            raise ValueError(f"device must be auto or one of torch's: {error}") from error
+
+    @property
+    def rule_set(self) -> int:
+        """The rules of the world."""
+        return rules.RULE_SETS[self.env]
+
+
+# May differ when a run goes on; all else must be as it was.
+_CHANGEABLE = {"total_timesteps", "device", "threads", "out", "resume"}
+
+
+def open_run(settings: TrainSettings) -> tuple[TrainSettings, Path]:
+    """Make the folder of a new run, or find that of the run to go on with.
+
+    :return: the settings in force (a resumed run's own, where ``settings`` leaves the default)
+        and the folder
+    :raises FileExistsError: the folder already holds a run, and ``resume`` is not set
+    :raises FileNotFoundError: there is no run to go on with
+    :raises ValueError: a setting cannot be, or contradicts those of the run to go on with
+    """
+    settings.check()
+    folder = settings.out or _default_folder(settings)
+    file = folder / "settings.json"
+    if not settings.resume:
+        if file.exists():
+            raise FileExistsError(
+                f"{folder} already holds a run: pass --resume to go on with it, or another --out"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        if not file.exists():
+            raise FileNotFoundError(f"there is no run to resume in {folder}")
+        settings = _resumed(settings, json.loads(file.read_text()), folder)
+    saved = {key: getattr(settings, key) for key in _names() if key not in ("out", "resume")}
+    write_atomically(file, lambda path: path.write_text(json.dumps(saved, indent=2) + "\n"))
+    return settings, folder
+
+
+def _names() -> list[str]:
+    return [field.name for field in dataclasses.fields(TrainSettings)]
+
+
+def _default_folder(settings: TrainSettings) -> Path:
+    """Return runs/NAME_1, or the first free number, or to resume, the last one used."""
+    name = f"{settings.env}_{settings.algo}_seed{settings.seed}"
+    numbers = itertools.count(1)
+    free = next(n for n in numbers if not Path("runs", f"{name}_{n}").exists())
+    return Path("runs", f"{name}_{max(free - 1, 1) if settings.resume else free}")
+
+
+def _resumed(asked: TrainSettings, saved: dict[str, Any], folder: Path) -> TrainSettings:
+    """Return a run's own settings, with those changes that are allowed."""
+    saved["stage"] = tuple(saved["stage"])
+    default = TrainSettings()
+    merged = dataclasses.replace(asked)
+    for name, value in saved.items():
+        given = getattr(asked, name)
+        if given == getattr(default, name):
+            setattr(merged, name, value)
+        elif given != value and name not in _CHANGEABLE:
+            raise ValueError(f"the run in {folder} has {name} {value}, not {given}")
+    return merged
+
+
+def describe_start(settings: TrainSettings, folder: Path) -> str:
+    """Return a line for the user: whether a run starts or goes on, and how to resume it."""
+    if not (folder / "checkpoint.zip").exists():
+        start = f"New run in {folder}"
+    else:
+        steps = read_evaluations(folder)[-1]["timesteps"]
+        start = f"Resuming the run in {folder} from its checkpoint at {steps:,} steps"
+    return f"{start}, to {settings.total_timesteps:,} steps. To resume: --resume --out {folder}"
+
+
+def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> BaseAlgorithm:
+    """Train, from the last checkpoint if the folder has one, and save ``model.zip``.
+
+    A run that goes on starts new episodes with new random draws: it is not, step by step, the run
+    that was not interrupted.
+    """
+    th.set_num_threads(settings.threads)
+    checkpoint = folder / "checkpoint.zip"
+    curriculum = _curriculum(settings)
+    env = make_training_env(
+        settings.algo, settings.env, curriculum.stages(0.0), settings.n_envs, settings.seed
+    )
+    if checkpoint.exists():
+        _, model = load_model(checkpoint, settings.device)
+        model.set_env(env)
+        model.set_random_seed(settings.seed + model.num_timesteps)
+        if isinstance(model, OffPolicyAlgorithm):
+            model.load_replay_buffer(folder / "replay_buffer.pkl")
+    else:
+        model = make_model(settings.algo, env, settings.seed, settings.device)
+    suffix = f"_from_{model.num_timesteps}" if model.num_timesteps else ""
+    formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
+    model.set_logger(Logger(str(folder), formats))
+    model.learn(
+        max(settings.total_timesteps - model.num_timesteps, 0),
+        callback=[CurriculumCallback(curriculum), Checkpoints(settings, folder)],
+        reset_num_timesteps=False,
+        progress_bar=progress_bar,
+    )
+    env.close()
+    write_atomically(folder / "model.zip", model.save)
+    return model
+
+
+def _curriculum(settings: TrainSettings) -> Curriculum:
+    if settings.curriculum == "mixed":
+        return MixedCurriculum(settings.stage)
+    if settings.curriculum == "published":
+        return PublishedCurriculum()
+    return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
+
+
+class Checkpoints(BaseCallback):
+    """Evaluates the model on a sample of each stage, logs the scores and saves a checkpoint."""
+
+    def __init__(self, settings: TrainSettings, folder: Path) -> None:
+        super().__init__()
+        self._every = settings.evaluate_every
+        self._tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
+        self._folder = folder
+        self._rows: list[dict[str, Any]] = []
+
+    def _on_training_start(self) -> None:
+        # Rows written between the last checkpoint and the kill would come a second time.
+        known = read_evaluations(self._folder)
+        self._rows = [row for row in known if row["timesteps"] <= self.num_timesteps]
+        self._due = self.num_timesteps + self._every
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self._due:
+            self._save()
+
+    def _on_training_end(self) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        if self._rows and self._rows[-1]["timesteps"] == self.num_timesteps:
+            return  # nothing was learnt since
+        self._due = self.num_timesteps + self._every
+        for task in self._tasks:
+            score = evaluate(self.model, task, EVALUATION_PROBLEMS)
+            for name in ("mean_return", "success_rate", "reached_rate"):
+                self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
+            self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
+        write_atomically(self._folder / "evaluations.csv", self._write_rows)
+        if isinstance(self.model, OffPolicyAlgorithm):
+            write_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
+        write_atomically(self._folder / "checkpoint.zip", self.model.save)
+
+    def _write_rows(self, path: Path) -> None:
+        with path.open("w", newline="") as file:
+            names = [field.name for field in dataclasses.fields(Score)]
+            writer = csv.DictWriter(file, ["timesteps", *names])
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+
+def read_evaluations(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run's ``evaluations.csv``, numbers as numbers; none if there is none."""
+    file = folder / "evaluations.csv"
+    if not file.exists():
+        return []
+    whole = ("timesteps", "stage", "problems")
+    with file.open(newline="") as lines:
+        return [
+            {name: int(value) if name in whole else float(value) for name, value in row.items()}
+            for row in csv.DictReader(lines)
+        ]
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` make a file under a temporary name, then move it to ``path``."""
+    temporary = path.with_name(f"{path.stem}.partial{path.suffix}")
+    write(temporary)
+    os.replace(temporary, path)

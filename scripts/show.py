@@ -1,0 +1,90 @@
+"""What the scripts show: tables, a learning curve, a video."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import matplotlib
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from agents.evaluation import Score
+from agents.training import write_atomically
+
+FRAMES_PER_SECOND = 2
+
+
+def stop(error: Exception) -> NoReturn:
+    """End the script with an error that a user can mend."""
+    sys.exit(f"error: {error}")
+
+
+def score_table(scores: Sequence[Score]) -> Table:
+    """Return exact scores against the oracle, a row a stage."""
+    table = Table(title="Exact greedy evaluation over all problems")
+    for column in ("stage", "problems", "mean return", "optimum", "share", "success", "target"):
+        table.add_column(column, justify="right")
+    for score in scores:
+        table.add_row(
+            str(score.stage),
+            f"{score.problems:,}",
+            f"{score.mean_return:.6f}",
+            f"{score.optimum:.6f}",
+            f"{score.share:.3%}",
+            f"{score.success_rate:.3%}",
+            f"{score.reached_rate:.3%}",
+        )
+    table.caption = "success: graded target answered; target: described target answered"
+    return table
+
+
+def episode_table(rows: Sequence[dict[str, str]]) -> Table:
+    """Return explained episodes, a row each."""
+    table = Table(title="Greedy episodes")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if " " in rows[0][name] else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row.values())
+    return table
+
+
+def wide_console(file: Any = None) -> Console:
+    """Return a console that does not fold the episode table."""
+    return Console(file=file, width=150)
+
+
+def save_learning_curve(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
+    """Draw the mean returns of ``evaluations.csv``, the optimum of each stage dashed."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for stage in sorted({row["stage"] for row in rows}):
+        points = [row for row in rows if row["stage"] == stage]
+        steps = [row["timesteps"] for row in points]
+        (line,) = axes.plot(
+            steps, [row["mean_return"] for row in points], marker="o", ms=3, label=f"stage {stage}"
+        )
+        optimum = points[-1]["optimum"]
+        axes.axhline(optimum, color=line.get_color(), ls="--", lw=1, alpha=0.7)
+    axes.plot([], [], color="gray", ls="--", lw=1, label="optimum")
+    axes.set(xlabel="environment steps", ylabel="mean greedy return", title=title)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=150))
+    plt.close(figure)
+
+
+def save_video(frames: Sequence[np.ndarray], path: Path) -> None:
+    """Write frames as .mp4 or .gif."""
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"a video ends in .mp4 or .gif, got {path}")
+    from moviepy import ImageSequenceClip
+
+    clip = ImageSequenceClip(list(frames), fps=FRAMES_PER_SECOND)
+    write = clip.write_gif if path.suffix == ".gif" else clip.write_videofile
+    write_atomically(path, lambda file: write(str(file), logger=None))

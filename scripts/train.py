@@ -1,0 +1,66 @@
+"""Train an agent on the tool-arithmetic world and evaluate it exactly.
+
+python scripts/train.py
+python scripts/train.py --algo ppo --env ToolArithMemory-v0 --stage 0 1 --seed 3
+python scripts/train.py --resume --out runs/ToolArith-v0_recurrent_ppo_seed0_1
+"""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from show import episode_table, save_learning_curve, score_table, stop, wide_console
+
+from agents.evaluation import Score, evaluate
+from agents.explanation import explain_episodes, sample_problems
+from agents.training import (
+    TrainSettings,
+    describe_start,
+    open_run,
+    read_evaluations,
+    train,
+    write_atomically,
+)
+from toolenv_gym.oracle import Task
+
+EPISODES = 5  # shown a stage, at the end
+
+
+def main() -> None:
+    console = Console()
+    try:
+        settings, folder = open_run(tyro.cli(TrainSettings, description=__doc__))
+    except (OSError, ValueError) as error:
+        stop(error)
+    console.print(describe_start(settings, folder))
+    model = train(settings, folder)
+
+    tasks = [Task(settings.rule_set, stage) for stage in settings.stage]
+    scores = [evaluate(model, task) for task in tasks]
+    write_atomically(folder / "scores.csv", lambda path: write_scores(path, scores))
+    rows = read_evaluations(folder)
+    title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
+    save_learning_curve(rows, title, folder / "learning_curve.png")
+    episodes = [
+        row
+        for task in tasks
+        for row in explain_episodes(model, task, sample_problems(task.stage, EPISODES, seed=0))
+    ]
+    with (folder / "episodes.txt").open("w") as file:
+        wide_console(file).print(episode_table(episodes))
+    wide_console().print(episode_table(episodes))
+    console.print(score_table(scores))
+    console.print(f"Model, scores, learning curve and episodes are in {folder}")
+
+
+def write_scores(path: Path, scores: list[Score]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Score)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(score) for score in scores)
+
+
+if __name__ == "__main__":
+    main()
