@@ -41,6 +41,7 @@ from toolenv_gym.oracle import Task
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
 SUCCESS_THRESHOLD = 0.9  # of the threshold curriculum
 
+WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
 AlgorithmName = Literal[
     "recurrent_ppo",
     "recurrent_ppo_lstm",
@@ -59,7 +60,7 @@ class TrainSettings:
 
     algo: AlgorithmName = "recurrent_ppo"
     """learner; recurrent_ppo has the published GRU network, the others Stable-Baselines3's own"""
-    env: Literal["ToolArith-v0", "ToolArithMemory-v0"] = "ToolArith-v0"
+    env: WorldName = "ToolArith-v0"
     """id of the world: published or described rules"""
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to train on, in the order of the curriculum"""
@@ -210,6 +211,19 @@ def _curriculum(settings: TrainSettings) -> Curriculum:
     if settings.curriculum == "published":
         return PublishedCurriculum()
     return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
+
+
+def find_model(path: Path) -> tuple[Path, str | None]:
+    """Return the model file that a path means, and the id of the world that it was trained on.
+
+    :param path: a model file, or the folder of a run: its finished model, or its last checkpoint
+    :return: the file, and the id where the file lies in the folder of a run
+    """
+    if path.is_dir():
+        finished = path / "model.zip"
+        path = finished if finished.exists() else path / "checkpoint.zip"
+    settings = path.parent / "settings.json"
+    return path, json.loads(settings.read_text())["env"] if settings.exists() else None
 
 
 class Checkpoints(BaseCallback):

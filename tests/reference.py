@@ -1,0 +1,82 @@
+"""Both worlds a second time, written from their description alone, to compare with.
+
+Nothing is imported from the package: token ids, targets and weights are spelled out, registers are
+``None`` when empty, and the digits left are a list that shrinks.
+"""
+
+MUL, ADD, SUB, ANS, STO, RCL = 11, 12, 13, 14, 15, 16
+
+
+def published(stage, digits, tokens, shaping=0.2, max_steps=7):
+    """Return (return, steps, register) of an episode under the published rules."""
+    a, b, c, d, e = digits
+    last, flag = None, False
+    for step, token in enumerate(tokens[:max_steps], start=1):
+        if token == ANS:
+            graded = [a * b, a * b + c, a * b + c - d][stage]
+            return _score(stage, digits, last, graded, shaping), step, last
+        if token == STO:
+            flag = True
+        elif token == RCL and flag:
+            if stage == 2:
+                last = d * e
+            elif last is None:
+                last = 0
+        elif token == MUL and last is None:
+            last = a * b
+        elif token == MUL and stage > 0:
+            last *= d
+        elif token == ADD and last is not None:
+            last += c
+        elif token == SUB and last is not None:
+            if stage == 1 or (stage == 2 and not flag):
+                last -= d
+            elif stage == 2:
+                last -= e
+    return 0.0, min(len(tokens), max_steps), last
+
+
+def described(stage, digits, tokens, shaping=0.2, max_steps=7):
+    """Return (return, steps, accumulator) of an episode under the described rules."""
+    left = list(digits[: 3 + stage])
+    acc = mem = None
+    for step, token in enumerate(tokens[:max_steps], start=1):
+        if token == ANS:
+            a, b, c, d, e = digits
+            graded = [a * b + c, a * b + c - d, a * b + c - d * e][stage]
+            return _score(stage, digits, acc, graded, shaping), step, acc
+        if token == STO and acc is not None:
+            acc, mem = None, acc
+        elif token == RCL and mem is not None:
+            acc, mem = mem, acc
+        elif token == MUL and acc is None:
+            if len(left) >= 2:
+                acc = left.pop(0) * left.pop(0)
+        elif token in (MUL, ADD, SUB) and acc is not None:
+            if mem is not None:
+                operand, mem = mem, None
+            elif left:
+                operand = left.pop(0)
+            else:
+                continue
+            acc = {MUL: acc * operand, ADD: acc + operand, SUB: acc - operand}[token]
+    return 0.0, min(len(tokens), max_steps), acc
+
+
+def _score(stage, digits, answer, graded, shaping):
+    if answer is None:
+        return 0.0
+    a, b, c, d, e = digits
+    weights = [
+        [(a * b, 0.25), (a * b + c, 0.5)],
+        [(a * b, 0.25), (a * b + c, 0.5), (a * b + c - d, 0.75)],
+        [(a * b, 0.2), (a * b + c, 0.4), (a * b + c - d * e, 0.6), (d * e, 0.6)],
+    ][stage]
+    shaped = 0.0
+    for milestone, weight in weights:
+        if answer == milestone:
+            shaped += weight
+    return float(answer == graded) + shaping * shaped
+
+
+EVALUATORS = {"ToolArith-v0": published, "ToolArithMemory-v0": described}
