@@ -28,6 +28,7 @@ class Algorithm:
 
     :param flatten: whether it needs one-hot observations: sb3-contrib's LSTM policies cannot be
         built on a MultiDiscrete observation
+    :param minibatches: how many a rollout is cut into, for learners that cut it
     :param mark: a setting that the learner's saved models have, and those of other learners with
         the same policy class lack
     """
@@ -36,17 +37,17 @@ class Algorithm:
     policy_class: type[BasePolicy]
     settings: dict[str, Any] = field(default_factory=dict)
     flatten: bool = False
+    minibatches: int | None = None
     mark: str = "policy_class"
 
 
-# Undiscounted, since an episode is short and its one reward comes at the end; enough entropy that
-# no token dies out before its use is found.
+# Discounted a little, so that of two plans with the same reward the shorter one is better; enough
+# entropy that no token dies out before its use is found.
 _PPO = {
     "n_steps": 64,
-    "batch_size": 1024,
     "n_epochs": 4,
     "learning_rate": 1e-3,
-    "gamma": 1.0,
+    "gamma": 0.99,
     "ent_coef": 0.02,
 }
 _DQN = {
@@ -54,7 +55,7 @@ _DQN = {
     "buffer_size": 100_000,
     "learning_starts": 5_000,
     "batch_size": 256,
-    "gamma": 1.0,
+    "gamma": 0.99,
     "train_freq": 1,
     "gradient_steps": 4,
     "target_update_interval": 2_000,
@@ -62,19 +63,18 @@ _DQN = {
 }
 
 ALGORITHMS = {
-    "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO),
-    "recurrent_ppo_lstm": Algorithm(RecurrentPPO, RecurrentActorCriticPolicy, _PPO, flatten=True),
-    "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, mark="clip_range"),
+    "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
+    "recurrent_ppo_lstm": Algorithm(
+        RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, flatten=True
+    ),
+    "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, minibatches=4, mark="clip_range"),
     "trpo": Algorithm(
-        TRPO,
-        ActorCriticPolicy,
-        {"n_steps": 64, "batch_size": 1024, "gamma": 1.0},
-        mark="cg_max_steps",
+        TRPO, ActorCriticPolicy, {"n_steps": 64, "gamma": 0.99}, minibatches=4, mark="cg_max_steps"
     ),
     "a2c": Algorithm(
-        A2C, ActorCriticPolicy, {"n_steps": 16, "gamma": 1.0, "ent_coef": 0.02}, mark="vf_coef"
+        A2C, ActorCriticPolicy, {"n_steps": 16, "gamma": 0.99, "ent_coef": 0.02}, mark="vf_coef"
     ),
-    "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO),
+    "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO, minibatches=4),
     "dqn": Algorithm(DQN, DQNPolicy, _DQN),
     "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN),
 }
@@ -93,9 +93,10 @@ def make_training_env(
 def make_model(algo: str, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
     """Return a new model with the settings of :data:`ALGORITHMS`."""
     algorithm = ALGORITHMS[algo]
-    return algorithm.model_class(
-        algorithm.policy_class, env, seed=seed, device=device, **algorithm.settings
-    )
+    settings = dict(algorithm.settings)
+    if algorithm.minibatches:
+        settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
+    return algorithm.model_class(algorithm.policy_class, env, seed=seed, device=device, **settings)
 
 
 def load_model(path: Path, device: str = "auto") -> tuple[str, BaseAlgorithm]:

@@ -39,7 +39,7 @@ from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
 
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
-SUCCESS_THRESHOLD = 0.9  # of the threshold curriculum
+SUCCESS_THRESHOLD = 0.5  # of the threshold curriculum
 
 WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
 AlgorithmName = Literal[
@@ -64,11 +64,11 @@ class TrainSettings:
     """id of the world: published or described rules"""
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to train on, in the order of the curriculum"""
-    curriculum: Literal["threshold", "published", "mixed"] = "threshold"
-    """threshold: the next stage joins in at 90 % success; published: by tens; mixed: all at once"""
+    curriculum: Literal["mixed", "threshold", "published"] = "mixed"
+    """mixed: all stages at once; threshold: the next joins in at 50 % success; published: by tens"""
     n_envs: int = 64
     """environments played side by side"""
-    total_timesteps: int = 300_000
+    total_timesteps: int = 400_000
     """environment steps to train for, all environments together"""
     seed: int = 0
     """of the network, the problems and the actions"""
@@ -200,6 +200,7 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
         reset_num_timesteps=False,
         progress_bar=progress_bar,
     )
+    model.logger.close()
     env.close()
     write_atomically(folder / "model.zip", model.save)
     return model

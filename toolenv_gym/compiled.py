@@ -21,22 +21,22 @@ for _function in vars(rules).values():
 
 
 @njit(cache=True)
-def load_digits(row: npt.NDArray[np.int64]) -> rules.Digits:
-    """Return a row of five digits as the rules take it."""
-    return row[0], row[1], row[2], row[3], row[4]
+def load_digits(rows: npt.NDArray[np.int64], i: int) -> rules.Digits:
+    """Return row i of an (n, 5) array of digits as the rules take it."""
+    return rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3], rows[i, 4]
 
 
 @njit(cache=True)
-def load_machine(row: npt.NDArray[np.int64]) -> rules.Machine:
-    """Return a row of five integers as the machine that it stores."""
-    return rules.Machine(row[0], row[1], row[2], row[3], row[4])
+def load_machine(rows: npt.NDArray[np.int64], i: int) -> rules.Machine:
+    """Return the machine that row i of an (n, 5) array stores."""
+    return rules.Machine(rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3], rows[i, 4])
 
 
 @njit(cache=True)
-def store_machine(row: npt.NDArray[np.int64], machine: rules.Machine) -> None:
-    """Write a machine into a row of five integers."""
-    for i in range(5):
-        row[i] = machine[i]
+def store_machine(rows: npt.NDArray[np.int64], i: int, machine: rules.Machine) -> None:
+    """Write a machine into row i of an (n, 5) array."""
+    for field in range(5):
+        rows[i, field] = machine[field]
 
 
 @njit(cache=True)
@@ -67,13 +67,13 @@ def play_batch(
                 rule_set,
                 shaping,
                 max_steps,
-                load_digits(digits[i]),
+                load_digits(digits, i),
                 stage,
-                load_machine(machines[i]),
+                load_machine(machines, i),
                 steps,
                 tokens[i],
             )
-            store_machine(machines[i], machine)
+            store_machine(machines, i, machine)
             returns[i] += reward
 
 
@@ -83,7 +83,7 @@ def mask_batch(rule_set: int, stage: int, machines: npt.NDArray[np.int64]) -> np
     masks = np.zeros((len(machines), N_TOKENS), dtype=np.bool_)
     masks[:, ANS] = True
     for i in range(len(machines)):
-        machine = load_machine(machines[i])
+        machine = load_machine(machines, i)
         for token in TOOL_TOKENS:
             masks[i, token] = rules.has_effect(rule_set, stage, machine, token)
     return masks
@@ -97,7 +97,7 @@ def outcome_batch(
     correct = np.zeros(len(digits), dtype=np.bool_)
     reached = np.zeros(len(digits), dtype=np.bool_)
     for i in range(len(digits)):
-        problem, machine = load_digits(digits[i]), load_machine(machines[i])
+        problem, machine = load_digits(digits, i), load_machine(machines, i)
         correct[i] = rules.is_correct(rule_set, problem, stage, machine)
         reached[i] = rules.reached_target(problem, stage, machine)
     return correct, reached

@@ -216,10 +216,11 @@ def _sequences(task: Task, longest: int, usable: Sequence[int]) -> Sequences:
 def _mean_rewards(task: Task, usable: tuple[int, ...]) -> tuple[Sequences, Rewards]:
     """Return all sequences that fit the budget, and the mean over all problems of their rewards."""
     tree, digits = _sequences(task, task.max_steps - 1, usable), all_digits(task.stage)
-    totals = _total_rewards(
-        task.rule_set, task.shaping, task.stage, digits, tree.parents, tree.tokens
-    )
-    return tree, totals / len(digits)
+    totals = [  # summed in parts, which rounds less
+        _total_rewards(task.rule_set, task.shaping, task.stage, part, tree.parents, tree.tokens)
+        for part in np.array_split(digits, 100)
+    ]
+    return tree, np.sum(totals, axis=0) / len(digits)
 
 
 def _usable(tokens: Sequence[int]) -> tuple[int, ...]:
@@ -244,9 +245,9 @@ def _reward_after(
     """Write a node's machine, from its parent's, and return the reward of ``[ANS]`` there."""
     machine = rules.START
     if node > 0:
-        before = load_machine(machines[parents[node]])
+        before = load_machine(machines, parents[node])
         machine = rules.transition(rule_set, problem, stage, before, tokens[node])
-    store_machine(machines[node], machine)
+    store_machine(machines, node, machine)
     return rules.answer_reward(rule_set, shaping, problem, stage, machine)
 
 
@@ -264,7 +265,7 @@ def _raise_returns(
     machines = np.empty((len(parents), 5), dtype=np.int64)
     settled = True
     for i in range(len(digits)):
-        problem = load_digits(digits[i])
+        problem = load_digits(digits, i)
         bound = rules.highest_reward(rule_set, shaping, problem, stage)
         node = 0
         while node < len(parents) and returns[i] < bound:
@@ -290,7 +291,7 @@ def _total_rewards(
     machines = np.empty((len(parents), 5), dtype=np.int64)
     totals = np.zeros(len(parents))
     for i in range(len(digits)):
-        problem = load_digits(digits[i])
+        problem = load_digits(digits, i)
         for node in range(len(parents)):
             totals[node] += _reward_after(
                 rule_set, shaping, stage, problem, node, parents, tokens, machines

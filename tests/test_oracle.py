@@ -1,0 +1,199 @@
+"""The oracle against the certified figures, brute force and the second evaluator."""
+
+import itertools
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import EVALUATORS
+
+from toolenv_gym import oracle, rules
+from toolenv_gym.oracle import Task
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, TOOL_TOKENS
+
+WITHOUT_MEMORY = (MUL, ADD, SUB)
+ENV_IDS = {rule_set: env_id for env_id, rule_set in rules.RULE_SETS.items()}
+
+tasks = st.builds(
+    Task,
+    rule_set=st.sampled_from(sorted(ENV_IDS)),
+    stage=st.integers(0, 2),
+    max_steps=st.integers(1, 5),
+    shaping=st.sampled_from([0.0, 0.2, 3.0]),
+)
+problems = st.tuples(*[st.integers(0, 9)] * 5)
+
+
+def brute_force_returns(task, digits, tokens=TOOL_TOKENS):
+    """Return the second evaluator's return of every sequence that ends in ANS."""
+    evaluate = EVALUATORS[ENV_IDS[task.rule_set]]
+    return {
+        (*sequence, ANS): evaluate(
+            task.stage, digits, (*sequence, ANS), task.shaping, task.max_steps
+        )[0]
+        for length in range(task.max_steps)
+        for sequence in itertools.product(tokens, repeat=length)
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule_set", "stage", "optimal", "without_memory"),
+    [
+        (rules.PUBLISHED, 0, 1.06, 1.06),
+        (rules.PUBLISHED, 1, 1.12, 1.12),
+        (rules.PUBLISHED, 2, 1.0370296, 1.0370296),
+        (rules.DESCRIBED, 0, 1.105, 1.105),
+        (rules.DESCRIBED, 1, 1.165, 1.165),
+        (rules.DESCRIBED, 2, 1.1385156, 0.631866),
+    ],
+)
+def test_certified_reference_scores(rule_set, stage, optimal, without_memory):
+    task = Task(rule_set, stage)
+    assert oracle.mean_best_return(task) == pytest.approx(optimal, abs=1e-12)
+    assert oracle.mean_best_return(task, WITHOUT_MEMORY) == pytest.approx(without_memory, abs=1e-12)
+    assert oracle.solvable_share(task) == 1.0
+
+
+def test_half_of_the_memory_world_is_solvable_without_memory():
+    task = Task(rules.DESCRIBED, 2)
+    assert oracle.solvable_share(task, WITHOUT_MEMORY) == pytest.approx(0.50251, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rule_set", "stage", "plan"),
+    [
+        (rules.PUBLISHED, 0, (MUL, ANS)),
+        (rules.PUBLISHED, 1, (MUL, ADD, ANS)),
+        (rules.PUBLISHED, 2, (MUL, ADD, SUB, ANS)),
+        (rules.DESCRIBED, 0, (MUL, ADD, ANS)),
+        (rules.DESCRIBED, 1, (MUL, ADD, SUB, ANS)),
+        (rules.DESCRIBED, 2, (MUL, ADD, STO, MUL, RCL, SUB, ANS)),
+    ],
+)
+def test_one_fixed_sequence_solves_every_problem(rule_set, stage, plan):
+    task = Task(rule_set, stage)
+    assert oracle.best_fixed_sequence(task) == (
+        plan,
+        pytest.approx(oracle.mean_best_return(task), abs=1e-12),
+    )
+
+
+def test_the_tempting_sequences_of_the_memory_world():
+    """Both reach 19 %; the shorter one earns a milestone more."""
+    evaluate = EVALUATORS["ToolArithMemory-v0"]
+    digits = list(itertools.product(range(10), repeat=5))
+    longer, shorter = (
+        np.array([evaluate(2, problem, tokens)[0] for problem in digits])
+        for tokens in ((MUL, ADD, SUB, ANS), (MUL, ADD, ANS))
+    )
+    assert (longer >= 1).mean() == (shorter >= 1).mean() == pytest.approx(0.19)
+    best = oracle.best_fixed_sequence(Task(rules.DESCRIBED, 2), WITHOUT_MEMORY)
+    assert best == ((MUL, ADD, ANS), pytest.approx(shorter.mean(), abs=1e-12))
+    assert longer.mean() < shorter.mean()
+
+
+@settings(max_examples=60, deadline=None)
+@given(task=tasks, digits=problems, tokens=st.sets(st.sampled_from(TOOL_TOKENS)))
+def test_best_plan_is_the_best_and_the_shortest(task, digits, tokens):
+    returns = brute_force_returns(task, digits, sorted(tokens))
+    plan = oracle.best_plan(task, digits, sorted(tokens))
+    best = max(returns.values())
+    assert plan.value == best == returns[plan.tokens]
+    assert len(plan.tokens) == min(len(s) for s, value in returns.items() if value == best)
+
+
+@settings(max_examples=15, deadline=None)
+@given(task=tasks, sample=st.lists(st.integers(0, 10**5 - 1), min_size=20, max_size=20))
+def test_best_returns_against_brute_force(task, sample):
+    digits, returns = oracle.all_digits(task.stage), oracle.best_returns(task)
+    for i in {index % len(digits) for index in sample}:
+        assert returns[i] == max(brute_force_returns(task, digits[i].tolist()).values())
+
+
+def test_all_digits_are_all_problems():
+    for stage in range(3):
+        digits = oracle.all_digits(stage)
+        expected = set(itertools.product(range(10), repeat=3 + stage))
+        assert {tuple(row[: 3 + stage]) for row in digits.tolist()} == expected
+        assert len(digits) == len(expected)
+
+
+@pytest.mark.parametrize("rule_set", sorted(ENV_IDS))
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_random_return_against_all_sequences(rule_set, stage, monkeypatch):
+    """With three tokens all 18**3 sequences can be played on a few problems."""
+    digits = [(7, 5, 8, 4, 6), (0, 3, 0, 1, 2), (2, 2, 4, 9, 0), (1, 0, 0, 0, 0)]
+    task = Task(rule_set, stage, max_steps=3)
+    evaluate = EVALUATORS[ENV_IDS[rule_set]]
+    expected = [
+        np.mean(
+            [evaluate(stage, d, s, max_steps=3)[0] for s in itertools.product(range(18), repeat=3)]
+        )
+        for d in digits
+    ]
+    # A task whose problems are these only.
+    original = oracle.all_digits
+    oracle._mean_rewards.cache_clear()
+    try:
+        oracle.all_digits = lambda stage: np.array(digits)
+        value = oracle.mean_random_return(task)
+    finally:
+        oracle.all_digits = original
+        oracle._mean_rewards.cache_clear()
+    assert value == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_random_return_against_sampled_episodes(env_id, stage):
+    env = gym.make(env_id, stage=stage).unwrapped
+    env.reset(seed=0)
+    draws = np.random.default_rng(0)
+    returns = []
+    for _ in range(5_000):
+        env.reset()
+        terminated = False
+        while not terminated:
+            _, reward, terminated, _, _ = env.step(int(draws.integers(18)))
+        returns.append(reward)
+    expected = oracle.mean_random_return(Task(env.rule_set, stage))
+    assert np.mean(returns) == pytest.approx(expected, abs=5 * np.std(returns) / np.sqrt(5_000))
+
+
+def test_a_long_budget_is_quick_and_no_worse():
+    for rule_set in ENV_IDS:
+        longer = Task(rule_set, 1, max_steps=16)
+        assert oracle.mean_best_return(longer) >= oracle.mean_best_return(Task(rule_set, 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((2, 0), "rule_set must be .* got 2"),
+        ((0, 3), "0, 1 or 2, got 3"),
+        ((0, 0, 17), "1 to 16, got 17"),
+        ((0, 0, 7, -1.0), "at least 0, got -1.0"),
+    ],
+)
+def test_bad_tasks(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Task(*arguments)
+
+
+def test_bad_tokens_and_digits():
+    with pytest.raises(ValueError, match=r"0 to 17, got \[18\]"):
+        oracle.best_returns(Task(0, 0), tokens=(MUL, 18))
+    with pytest.raises(ValueError, match="five integers"):
+        oracle.best_plan(Task(0, 0), (1, 2, 3))
+
+
+def test_the_table_of_reference_scores():
+    command = [sys.executable, "-m", "toolenv_gym.oracle"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert len(printed.splitlines()) == 7
+    for figure in ("1.0600000", "1.1200000", "1.0370296", "1.1050000", "1.1385156", "0.6318660"):
+        assert figure in printed
+    assert "MUL ADD STO MUL RCL SUB ANS" in printed
