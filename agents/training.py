@@ -65,7 +65,7 @@ class TrainSettings:
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to train on, in the order of the curriculum"""
     curriculum: Literal["mixed", "threshold", "published"] = "mixed"
-    """mixed: all stages at once; threshold: the next joins in at 50 % success; published: by tens"""
+    """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens"""
     n_envs: int = 64
     """environments played side by side"""
     total_timesteps: int = 400_000

@@ -1,19 +1,18 @@
 """Train an agent on the tool-arithmetic world and evaluate it exactly.
 
-python scripts/train.py
 python scripts/train.py --algo ppo --env ToolArithMemory-v0 --stage 0 1 --seed 3
-python scripts/train.py --resume --out runs/ToolArith-v0_recurrent_ppo_seed0_1
 """
 
 import csv
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import tyro
 from rich.console import Console
 from show import episode_table, save_learning_curve, score_table, stop, wide_console
 
-from agents.evaluation import Score, evaluate
+from agents.evaluation import evaluate
 from agents.explanation import explain_episodes, sample_problems
 from agents.training import (
     TrainSettings,
@@ -39,7 +38,15 @@ def main() -> None:
 
     tasks = [Task(settings.rule_set, stage) for stage in settings.stage]
     scores = [evaluate(model, task) for task in tasks]
-    write_atomically(folder / "scores.csv", lambda path: write_scores(path, scores))
+    run = {
+        "env": settings.env,
+        "algo": settings.algo,
+        "curriculum": settings.curriculum,
+        "seed": settings.seed,
+        "timesteps": model.num_timesteps,
+    }
+    score_rows = [run | dataclasses.asdict(score) for score in scores]
+    write_atomically(folder / "scores.csv", lambda path: write_rows(path, score_rows))
     rows = read_evaluations(folder)
     title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
     save_learning_curve(rows, title, folder / "learning_curve.png")
@@ -55,11 +62,11 @@ def main() -> None:
     console.print(f"Model, scores, learning curve and episodes are in {folder}")
 
 
-def write_scores(path: Path, scores: list[Score]) -> None:
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Score)])
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(dataclasses.asdict(score) for score in scores)
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+# make train    set up .venv and train the default agent
+# make test     set up .venv, lint and run the tests
+# make oracle   the table of exact reference scores
+# make seeds    train the default agent with five seeds and gather docs/results/default_seeds.csv
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: train test lint oracle seeds
+
+train: $(READY)
+	$(BIN)/python scripts/train.py $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+oracle: $(READY)
+	$(BIN)/python -m toolenv_gym.oracle
+
+seeds: $(READY)
+	for seed in 0 1 2 3 4; do \
+		$(BIN)/python scripts/train.py --seed $$seed --out runs/seeds/$$seed || exit 1; \
+	done
+	mkdir -p docs/results
+	awk 'FNR > 1 || NR == 1' runs/seeds/*/scores.csv > docs/results/default_seeds.csv
+
+# torch first and pinned: left to a dependency, pip would choose a build of its own.
+$(READY): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	touch $(READY)
