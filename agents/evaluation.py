@@ -92,6 +92,7 @@ def evaluate(model: BaseAlgorithm, task: Task, problems: int | None = None) -> S
 def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
     n = len(digits)
     observations = observe(digits, task.stage)
+    stages = np.full(n, task.stage)
     machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
     tokens = np.full((n, task.max_steps), -1)
     over, returns = np.zeros(n, dtype=np.bool_), np.zeros(n)
@@ -99,7 +100,7 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
     for steps in range(task.max_steps):
         masks: dict[str, Any] = {}
         if isinstance(model, MaskablePPO):
-            masks["action_masks"] = mask_batch(task.rule_set, task.stage, machines)
+            masks["action_masks"] = mask_batch(task.rule_set, stages, machines)
         emitted, state = model.predict(
             _encode(observations, model), state, starts, deterministic=True, **masks
         )
@@ -109,7 +110,7 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
             task.rule_set,
             task.shaping,
             task.max_steps,
-            task.stage,
+            stages,
             digits,
             machines,
             steps,
@@ -121,7 +122,7 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
         if over.all():
             break
     answered = (tokens == ANS).any(axis=1)
-    correct, reached = outcome_batch(task.rule_set, task.stage, digits, machines)
+    correct, reached = outcome_batch(task.rule_set, stages, digits, machines)
     return Episodes(digits, tokens, returns, answered & correct, answered & reached)
 
 

@@ -77,10 +77,12 @@ def test_human_mode_through_gymnasium():
 @pytest.mark.filterwarnings("default")
 def test_record_video(tmp_path):
     env = gym.make("ToolArith-v0", render_mode="rgb_array")
-    env = gym.wrappers.RecordVideo(env, str(tmp_path), episode_trigger=lambda episode: True)
+    env = gym.wrappers.RecordVideo(
+        env, str(tmp_path / "videos"), episode_trigger=lambda episode: True
+    )
     env.reset(seed=0)
     env.step(MUL)
     env.step(ANS)
     env.close()
-    (video,) = tmp_path.glob("*.mp4")
+    (video,) = tmp_path.glob("videos/*.mp4")
     assert video.stat().st_size > 0

@@ -44,7 +44,7 @@ def play_batch(
     rule_set: int,
     shaping: float,
     max_steps: int,
-    stage: int,
+    stages: npt.NDArray[np.int64],
     digits: npt.NDArray[np.int64],
     machines: npt.NDArray[np.int64],
     steps: int,
@@ -52,8 +52,9 @@ def play_batch(
     over: npt.NDArray[np.bool_],
     returns: npt.NDArray[np.float64],
 ) -> None:
-    """Play one token in each of n episodes of a stage that are not over yet, as ``rules.play``.
+    """Play one token in each of n episodes that are not over yet, as ``rules.play``.
 
+    :param stages: shape (n,)
     :param digits: shape (n, 5)
     :param machines: shape (n, 5), updated
     :param steps: tokens played before, the same in all
@@ -68,7 +69,7 @@ def play_batch(
                 shaping,
                 max_steps,
                 load_digits(digits, i),
-                stage,
+                stages[i],
                 load_machine(machines, i),
                 steps,
                 tokens[i],
@@ -85,19 +86,22 @@ def mask_batch(rule_set: int, stage: int, machines: npt.NDArray[np.int64]) -> np
     for i in range(len(machines)):
         machine = load_machine(machines, i)
         for token in TOOL_TOKENS:
-            masks[i, token] = rules.has_effect(rule_set, stage, machine, token)
+            masks[i, token] = rules.has_effect(rule_set, stages[i], machine, token)
     return masks
 
 
 @njit(cache=True)
 def outcome_batch(
-    rule_set: int, stage: int, digits: npt.NDArray[np.int64], machines: npt.NDArray[np.int64]
+    rule_set: int,
+    stages: npt.NDArray[np.int64],
+    digits: npt.NDArray[np.int64],
+    machines: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Tell which of n accumulators hold the graded and which the described target."""
     correct = np.zeros(len(digits), dtype=np.bool_)
     reached = np.zeros(len(digits), dtype=np.bool_)
     for i in range(len(digits)):
         problem, machine = load_digits(digits, i), load_machine(machines, i)
-        correct[i] = rules.is_correct(rule_set, problem, stage, machine)
-        reached[i] = rules.reached_target(problem, stage, machine)
+        correct[i] = rules.is_correct(rule_set, problem, stages[i], machine)
+        reached[i] = rules.reached_target(problem, stages[i], machine)
     return correct, reached
