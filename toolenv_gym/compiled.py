@@ -79,7 +79,9 @@ def play_batch(
 
 
 @njit(cache=True)
-def mask_batch(rule_set: int, stage: int, machines: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def mask_batch(
+    rule_set: int, stages: npt.NDArray[np.int64], machines: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
     """Return the action masks of n machines, shape (n, 18)."""
     masks = np.zeros((len(machines), N_TOKENS), dtype=np.bool_)
     masks[:, ANS] = True
