@@ -16,7 +16,7 @@ for env_id in ("ToolArith-v0", "ToolArithMemory-v0"):
     assert env.render().shape == (480, 640, 3)
 assert sys.prefix in toolenv_gym.__file__, toolenv_gym.__file__
 try:
-    import agents
+    from agents import ToolArithGruPolicy
 except ModuleNotFoundError as error:
     assert "pip install 'toolenv-gym[agents]'" in str(error), error
 else:

@@ -48,10 +48,10 @@ class Task:
     shaping: float = rules.SHAPING
 
     def __post_init__(self) -> None:
-        if self.rule_set not in rules.RULE_SETS.values():
+        if self.rule_set not in (rules.PUBLISHED, rules.DESCRIBED, rules.REGRADED):
             raise ValueError(
-                f"rule_set must be rules.PUBLISHED ({rules.PUBLISHED}) or rules.DESCRIBED "
-                f"({rules.DESCRIBED}), got {self.rule_set!r}"
+                f"rule_set must be rules.PUBLISHED ({rules.PUBLISHED}), rules.DESCRIBED "
+                f"({rules.DESCRIBED}) or rules.REGRADED ({rules.REGRADED}), got {self.rule_set!r}"
             )
         arguments.check_stage(self.stage)
         arguments.check_max_steps(self.max_steps)

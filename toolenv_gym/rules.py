@@ -14,6 +14,7 @@ from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
 
 PUBLISHED = 0
 DESCRIBED = 1
+REGRADED = 2  # the published machine, graded by the described target; no environment of its own
 RULE_SETS = {"ToolArith-v0": PUBLISHED, "ToolArithMemory-v0": DESCRIBED}
 
 N_STAGES = 3
@@ -75,7 +76,7 @@ def described_target(digits: Digits, stage: int) -> int:
 
 def graded_target(rule_set: int, digits: Digits, stage: int) -> int:
     """Return the target that is graded; the published one is a milestone short of the described."""
-    if rule_set == DESCRIBED:
+    if rule_set != PUBLISHED:
         return described_target(digits, stage)
     g0, g1, g2, _, _ = milestones(digits)
     if stage == 0:
@@ -91,9 +92,9 @@ def has_effect(rule_set: int, stage: int, machine: Machine, token: int) -> bool:
     The answer does not depend on the digits' values. A token without effect leaves the machine as
     it is; one with effect may still leave it alike (adding 0).
     """
-    if rule_set == PUBLISHED:
-        return _has_published_effect(stage, machine, token)
-    return _has_described_effect(stage, machine, token)
+    if rule_set == DESCRIBED:
+        return _has_described_effect(stage, machine, token)
+    return _has_published_effect(stage, machine, token)
 
 
 def _has_published_effect(stage: int, machine: Machine, token: int) -> bool:
@@ -127,9 +128,9 @@ def transition(rule_set: int, digits: Digits, stage: int, machine: Machine, toke
     """Return the machine after a token."""
     if not has_effect(rule_set, stage, machine, token):
         return machine
-    if rule_set == PUBLISHED:
-        return _published_transition(digits, stage, machine, token)
-    return _described_transition(digits, machine, token)
+    if rule_set == DESCRIBED:
+        return _described_transition(digits, machine, token)
+    return _published_transition(digits, stage, machine, token)
 
 
 def _published_transition(digits: Digits, stage: int, machine: Machine, token: int) -> Machine:

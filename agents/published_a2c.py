@@ -1,0 +1,307 @@
+"""The published program, from scratch: a GRU actor-critic trained with A2C on whole sequences.
+
+The file reads from top to bottom: settings, problems, network, rollout, loss, training. With the
+default settings it does what the publication's program does, slips included, number for number;
+each slip has a switch in :class:`Settings`. It needs torch and the rules of ``toolenv_gym`` only.
+
+A sequence is six tokens, emitted whether or not ``[ANS]`` comes before the last; its return R is
+that of the world, which stops at ``[ANS]``. With values v_t, log-probabilities log p_t and
+entropies H_t of its steps, and B sequences in a batch, the loss is
+
+    -mean_B[(sum_t log p_t) (R - sum_t v_t)] + 0.5 mean_B[(sum_t v_t - R)^2] - 0.01 mean_Bt[H_t],
+
+with no gradient through the advantage (A2C: Mnih et al. 2016, arXiv:1602.01783, on sums over
+whole sequences).
+"""
+
+import random
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from torch import nn
+from torch.nn import functional
+
+from toolenv_gym import rules
+from toolenv_gym.compiled import outcome_batch, play_batch
+from toolenv_gym.observation import CONTEXT, observe
+from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS
+
+Integers = npt.NDArray[np.int64]
+
+STAGE_BLOCKS = (0, 0, 0, 1, 1, 2)  # the stages of six equal parts of a run
+PUBLISHED_STEPS = 6  # tokens emitted, although the world allows seven
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the program is run with. The defaults are the publication's."""
+
+    seed: int = 0
+    """of the network, the actions and the problems"""
+    updates: int = 60
+    """training updates, in six equal blocks of stages 0, 0, 0, 1, 1, 2"""
+    batch_size: int = 192
+    """sequences an update"""
+    hidden_size: int = 96
+    """size of the embeddings and of the GRU"""
+    learning_rate: float = 3e-4
+    """of Adam"""
+    entropy_weight: float = 0.01
+    """of the entropy bonus in the loss"""
+    value_weight: float = 0.5
+    """of the value loss in the loss"""
+    max_grad_norm: float = 1.0
+    """gradients are scaled down to this norm"""
+    device: str = "cpu"
+    """torch device of the network"""
+    own_context: bool = False
+    """start each sequence from its own context instead of the average context of its batch"""
+    loss_until_answer: bool = False
+    """let only the tokens up to and including [ANS] into the loss"""
+    per_step_values: bool = False
+    """fit the value of each step to the return from there on, instead of their sum to the return"""
+    seven_steps: bool = False
+    """emit as many tokens as the world allows instead of six"""
+    described_grading: bool = False
+    """grade the described target instead of the milestone before it"""
+    described_rules: bool = False
+    """run and grade the machine that the publication describes (ToolArithMemory-v0)"""
+    mixed_stages: bool = False
+    """draw a stage for each problem instead of training in blocks"""
+
+    @property
+    def rule_set(self) -> int:
+        """The rules of the world."""
+        if self.described_rules:
+            return rules.DESCRIBED
+        return rules.REGRADED if self.described_grading else rules.PUBLISHED
+
+    @property
+    def steps(self) -> int:
+        """How many tokens a sequence has."""
+        return rules.MAX_STEPS if self.seven_steps else PUBLISHED_STEPS
+
+
+# ------------------------------------------------------------------------------------ problems
+
+
+class Problems(NamedTuple):
+    """A batch of n problems.
+
+    :param digits: int64, shape (n, 5)
+    :param stages: int64, shape (n,)
+    """
+
+    digits: Integers
+    stages: Integers
+
+
+def draw_problems(randomness: random.Random, n: int, stage: int | None) -> Problems:
+    """Draw problems of one stage, or of a stage each, in the published order: digit by digit."""
+    digits = np.array([[randomness.randint(0, 9) for _ in range(5)] for _ in range(n)])
+    if stage is None:
+        return Problems(digits, np.array([randomness.randrange(rules.N_STAGES) for _ in range(n)]))
+    return Problems(digits, np.full(n, stage))
+
+
+def contexts_of(problems: Problems) -> Integers:
+    """Return the contexts, padded with ``[EOS]`` to the longest of the batch."""
+    contexts = np.empty((len(problems.stages), 6), dtype=np.int64)
+    for stage in range(rules.N_STAGES):
+        rows = problems.stages == stage
+        contexts[rows] = observe(problems.digits[rows], stage)[:, CONTEXT]
+    return contexts[:, : rules.shown_digits(problems.stages.max()) + 1]
+
+
+class Outcomes(NamedTuple):
+    """What n sequences came to: returns (float64) and what was answered, each of shape (n,)."""
+
+    returns: npt.NDArray[np.float64]
+    success: npt.NDArray[np.bool_]
+    reached: npt.NDArray[np.bool_]
+
+
+def score(rule_set: int, problems: Problems, tokens: Integers) -> Outcomes:
+    """Play sequences of tokens, shape (n, steps), on their problems."""
+    n = len(problems.stages)
+    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+    over, returns = np.zeros(n, dtype=np.bool_), np.zeros(n)
+    for step, column in enumerate(np.ascontiguousarray(tokens.T)):
+        play_batch(
+            rule_set,
+            rules.SHAPING,
+            rules.MAX_STEPS,
+            problems.stages,
+            problems.digits,
+            machines,
+            step,
+            column,
+            over,
+            returns,
+        )
+    answered = (tokens == ANS).any(axis=1)
+    correct, reached = outcome_batch(rule_set, problems.stages, problems.digits, machines)
+    return Outcomes(returns, answered & correct, answered & reached)
+
+
+# ------------------------------------------------------------------------------------- network
+
+
+class Network(nn.Module):
+    """The published network. Its modules are created in the published order.
+
+    :param own_context: see :class:`Settings`
+    """
+
+    def __init__(self, hidden_size: int, own_context: bool) -> None:
+        super().__init__()
+        self.own_context = own_context
+        self.emb = nn.Embedding(N_TOKENS, hidden_size)
+        self.stage_emb = nn.Embedding(rules.N_STAGES, hidden_size)
+        self.rnn = nn.GRU(hidden_size, hidden_size, batch_first=True)
+        self.pi = nn.Linear(hidden_size, N_TOKENS)
+        self.v = nn.Linear(hidden_size, 1)
+
+    def start(self, contexts: th.Tensor, stages: th.Tensor) -> th.Tensor:
+        """Return the initial hidden states, shape (n, hidden_size).
+
+        The publication means tanh(m_i + s_i), m_i the mean embedding of context i and s_i the
+        embedding of its stage, but averages the contexts of the whole batch: it builds
+        m_j + s_i for all j and i, and the mean over j, equal to tanh(mean_j m_j + s_i).
+        """
+        if self.own_context:
+            means = functional.embedding_bag(
+                contexts, self.emb.weight, mode="mean", padding_idx=EOS
+            )
+        else:
+            means = self.emb(contexts).mean(dim=(0, 1))
+        return th.tanh(means + self.stage_emb(stages))
+
+    def input_gates(self) -> th.Tensor:
+        """Return what each token adds to the GRU's gates, shape (18, 3 * hidden_size).
+
+        The GRU reads nothing but 18 embeddings: one small product serves every step.
+        """
+        weight, _, bias, _ = self.rnn.all_weights[0]
+        return functional.linear(self.emb.weight, weight, bias)
+
+    def step(
+        self, gates: th.Tensor, token: th.Tensor, hidden: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Read one token of each sequence, shape (n,); return logits, values and new states.
+
+        The cell is torch's: nn.GRU, equation by equation.
+        """
+        reset_x, update_x, new_x = functional.embedding(token, gates).chunk(3, dim=1)
+        _, weight, _, bias = self.rnn.all_weights[0]
+        recurrent = functional.linear(hidden, weight, bias)
+        reset_h, update_h, new_h = recurrent.chunk(3, dim=1)
+        new = th.tanh(new_x + th.sigmoid(reset_x + reset_h) * new_h)
+        hidden = th.lerp(new, hidden, th.sigmoid(update_x + update_h))
+        return self.pi(hidden), self.v(hidden).squeeze(1), hidden
+
+
+class Rollout(NamedTuple):
+    """Sequences emitted: tokens and values of shape (n, steps), logits of shape (n, steps, 18)."""
+
+    tokens: th.Tensor
+    logits: th.Tensor
+    values: th.Tensor
+
+
+def roll_out(network: Network, hidden: th.Tensor, steps: int, greedy: bool) -> Rollout:
+    """Emit sequences of tokens from initial states, shape (n, hidden_size)."""
+    gates = network.input_gates()
+    token = th.full((len(hidden),), CTX, device=hidden.device)
+    columns = []
+    for _ in range(steps):
+        logits, values, hidden = network.step(gates, token, hidden)
+        if greedy:
+            token = logits.argmax(dim=1)
+        else:
+            token = th.multinomial(logits.detach().softmax(dim=1), 1).squeeze(1)
+        columns.append((token, logits, values))
+    return Rollout(*(th.stack(column, dim=1) for column in zip(*columns, strict=True)))
+
+
+# ---------------------------------------------------------------------------------------- loss
+
+
+def sequence_loss(settings: Settings, rollout: Rollout, returns: th.Tensor) -> th.Tensor:
+    """Return the loss of a batch of sequences with their returns, shape (n,): see the module."""
+    tokens, logits, values = rollout
+    log_probabilities = logits.log_softmax(dim=2)
+    log_probs = log_probabilities.gather(2, tokens.unsqueeze(2)).squeeze(2)
+    probabilities = log_probabilities.exp()
+    entropies = -(probabilities * (probabilities + 1e-9).log()).sum(dim=2)
+
+    answer = (tokens == ANS).long()
+    until_answer = (answer.cumsum(dim=1) - answer == 0).to(values.dtype)
+    counted = until_answer if settings.loss_until_answer else th.ones_like(values)
+
+    if settings.per_step_values:
+        to_go = returns.unsqueeze(1) * until_answer  # the reward comes with [ANS]
+        advantages = (to_go - values).detach()
+        policy_loss = -(log_probs * advantages * counted).sum(dim=1).mean()
+        value_loss = ((values - to_go).square() * counted).sum() / counted.sum()
+    else:
+        value_sums = (values * counted).sum(dim=1)
+        advantages = (returns - value_sums).detach()
+        policy_loss = -((log_probs * counted).sum(dim=1) * advantages).mean()
+        value_loss = functional.mse_loss(value_sums, returns)
+    entropy = (entropies * counted).sum() / counted.sum()
+    return policy_loss + settings.value_weight * value_loss - settings.entropy_weight * entropy
+
+
+# ------------------------------------------------------------------------------------ training
+
+
+class PublishedA2C:
+    """The program: network, optimiser and the two streams of random numbers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.randomness = random.Random(settings.seed)
+        th.manual_seed(settings.seed)
+        self.network = Network(settings.hidden_size, settings.own_context).to(settings.device)
+        self.optimizer = th.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.updates = 0
+
+    def next_stage(self) -> int | None:
+        """Return the stage of the next update, None for a mixture."""
+        if self.settings.mixed_stages:
+            return None
+        block = self.updates * len(STAGE_BLOCKS) // self.settings.updates
+        return STAGE_BLOCKS[block]
+
+    def update(self) -> tuple[float, float]:
+        """Train on one batch; return its mean return and the loss."""
+        stage = self.next_stage()
+        problems = draw_problems(self.randomness, self.settings.batch_size, stage)
+        rollout = self._roll_out(problems, greedy=False)
+        outcomes = score(self.settings.rule_set, problems, rollout.tokens.cpu().numpy())
+        returns = th.as_tensor(outcomes.returns, dtype=th.float32, device=self.settings.device)
+        loss = sequence_loss(self.settings, rollout, returns)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)
+        self.optimizer.step()
+        self.updates += 1
+        return float(returns.mean()), loss.item()
+
+    def greedy(self, stage: int, n: int) -> tuple[Problems, Integers, Outcomes]:
+        """Return n problems of a stage, the tokens emitted greedily and what they came to."""
+        problems = draw_problems(self.randomness, n, stage)
+        with th.no_grad():
+            tokens = self._roll_out(problems, greedy=True).tokens.cpu().numpy()
+        return problems, tokens, score(self.settings.rule_set, problems, tokens)
+
+    def _roll_out(self, problems: Problems, greedy: bool) -> Rollout:
+        device = self.settings.device
+        contexts = th.as_tensor(contexts_of(problems), device=device)
+        stages = th.as_tensor(problems.stages, device=device)
+        hidden = self.network.start(contexts, stages)
+        return roll_out(self.network, hidden, self.settings.steps, greedy)
