@@ -18,7 +18,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 
-import toolenv_gym  # noqa: F401  (registers the environments)
 from agents.paper_policy import ToolArithGruPolicy
 
 

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-Stages = tuple[int, ...]
+from agents.published_a2c import STAGE_BLOCKS
 
-PUBLISHED_BLOCKS = (0, 0, 0, 1, 1, 2)  # six equal parts of a run
+Stages = tuple[int, ...]
 
 
 class Curriculum(Protocol):
@@ -40,8 +40,8 @@ class PublishedCurriculum:
     """
 
     def stages(self, progress: float) -> Stages:
-        block = min(int(progress * len(PUBLISHED_BLOCKS)), len(PUBLISHED_BLOCKS) - 1)
-        return (PUBLISHED_BLOCKS[block],)
+        block = min(int(progress * len(STAGE_BLOCKS)), len(STAGE_BLOCKS) - 1)
+        return (STAGE_BLOCKS[block],)
 
     def record(self, stage: int, success: bool) -> None:
         pass

@@ -279,8 +279,7 @@ class PublishedA2C:
 
     def update(self) -> tuple[float, float]:
         """Train on one batch; return its mean return and the loss."""
-        stage = self.next_stage()
-        problems = draw_problems(self.randomness, self.settings.batch_size, stage)
+        problems = self.draw(self.settings.batch_size, self.next_stage())
         rollout = self._roll_out(problems, greedy=False)
         outcomes = score(self.settings.rule_set, problems, rollout.tokens.cpu().numpy())
         returns = th.as_tensor(outcomes.returns, dtype=th.float32, device=self.settings.device)
@@ -292,12 +291,15 @@ class PublishedA2C:
         self.updates += 1
         return float(returns.mean()), loss.item()
 
-    def greedy(self, stage: int, n: int) -> tuple[Problems, Integers, Outcomes]:
-        """Return n problems of a stage, the tokens emitted greedily and what they came to."""
-        problems = draw_problems(self.randomness, n, stage)
-        with th.no_grad():
-            tokens = self._roll_out(problems, greedy=True).tokens.cpu().numpy()
-        return problems, tokens, score(self.settings.rule_set, problems, tokens)
+    def draw(self, n: int, stage: int | None) -> Problems:
+        """Return the next n problems of the program's stream."""
+        return draw_problems(self.randomness, n, stage)
+
+    @th.no_grad()
+    def greedy(self, problems: Problems) -> tuple[Integers, Outcomes]:
+        """Return the tokens emitted greedily on a batch of problems and what they came to."""
+        tokens = self._roll_out(problems, greedy=True).tokens.cpu().numpy()
+        return tokens, score(self.settings.rule_set, problems, tokens)
 
     def _roll_out(self, problems: Problems, greedy: bool) -> Rollout:
         device = self.settings.device

@@ -9,12 +9,9 @@ The folder of a run holds
 - ``model.zip``: the finished model
 """
 
-import csv
 import dataclasses
 import itertools
 import json
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +30,8 @@ from agents.curriculum import (
     PublishedCurriculum,
     ThresholdCurriculum,
 )
-from agents.evaluation import Score, evaluate
+from agents.evaluation import evaluate
+from agents.files import read_rows, write_atomically, write_rows
 from toolenv_gym import rules
 from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
@@ -262,34 +260,12 @@ class Checkpoints(BaseCallback):
             for name in ("mean_return", "success_rate", "reached_rate"):
                 self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
             self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
-        write_atomically(self._folder / "evaluations.csv", self._write_rows)
+        write_rows(self._folder / "evaluations.csv", self._rows)
         if isinstance(self.model, OffPolicyAlgorithm):
             write_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
         write_atomically(self._folder / "checkpoint.zip", self.model.save)
 
-    def _write_rows(self, path: Path) -> None:
-        with path.open("w", newline="") as file:
-            names = [field.name for field in dataclasses.fields(Score)]
-            writer = csv.DictWriter(file, ["timesteps", *names])
-            writer.writeheader()
-            writer.writerows(self._rows)
-
 
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's ``evaluations.csv``, numbers as numbers; none if there is none."""
-    file = folder / "evaluations.csv"
-    if not file.exists():
-        return []
-    whole = ("timesteps", "stage", "problems")
-    with file.open(newline="") as lines:
-        return [
-            {name: int(value) if name in whole else float(value) for name, value in row.items()}
-            for row in csv.DictReader(lines)
-        ]
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` make a file under a temporary name, then move it to ``path``."""
-    temporary = path.with_name(f"{path.stem}.partial{path.suffix}")
-    write(temporary)
-    os.replace(temporary, path)
+    """Return the rows of a run's ``evaluations.csv``; none if there is no such file."""
+    return read_rows(folder / "evaluations.csv")

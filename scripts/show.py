@@ -10,8 +10,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from agents.ablation import Summary
 from agents.evaluation import Score
-from agents.training import write_atomically
+from agents.files import write_atomically
 
 FRAMES_PER_SECOND = 2
 
@@ -76,6 +77,51 @@ def save_learning_curve(rows: Sequence[dict[str, Any]], title: str, path: Path) 
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     write_atomically(path, lambda file: figure.savefig(file, dpi=150))
+    plt.close(figure)
+
+
+def summary_table(summaries: Sequence[Summary]) -> Table:
+    """Return the success rates of the ablation, a row a variant."""
+    table = Table(title="Success rate by each variant's own grading: IQM [95 % interval]")
+    table.add_column("variant", no_wrap=True)
+    for stage in range(3):
+        table.add_column(f"stage {stage}", justify="right", no_wrap=True)
+    for name in dict.fromkeys(summary.variant for summary in summaries):
+        cells = [
+            f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
+            for summary in summaries
+            if summary.variant == name
+        ]
+        table.add_row(name, *cells)
+    return table
+
+
+def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -> None:
+    """Draw the success rates of the ablation, a row a variant, a column a stage."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys(summary.variant for summary in summaries))
+    size = (10, 1.6 + 0.26 * len(names))
+    figure, columns = plt.subplots(1, 3, figsize=size, sharey=True, layout="constrained")
+    for stage, axes in enumerate(columns):
+        for summary in summaries:
+            if summary.stage == stage:
+                y = names.index(summary.variant)
+                color = plt.cm.viridis(0.85 * summary.mean)
+                axes.plot([summary.low, summary.high], [y, y], color=color, lw=3, alpha=0.5)
+                axes.plot(summary.mean, y, "o", color=color, ms=6)
+        axes.set(title=f"stage {stage}", xlabel="success rate", xlim=(-0.05, 1.05))
+        axes.grid(axis="x", alpha=0.3)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        for first in ("training", "all"):  # a line above each family
+            if first in names:
+                axes.axhline(names.index(first) - 0.5, color="gray", lw=0.8)
+    columns[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    columns[0].invert_yaxis()
+    figure.suptitle(title)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=130))
     plt.close(figure)
 
 

@@ -3,10 +3,7 @@
 python scripts/train.py --algo ppo --env ToolArithMemory-v0 --stage 0 1 --seed 3
 """
 
-import csv
 import dataclasses
-from pathlib import Path
-from typing import Any
 
 import tyro
 from rich.console import Console
@@ -14,13 +11,13 @@ from show import episode_table, save_learning_curve, score_table, stop, wide_con
 
 from agents.evaluation import evaluate
 from agents.explanation import explain_episodes, sample_problems
+from agents.files import write_rows
 from agents.training import (
     TrainSettings,
     describe_start,
     open_run,
     read_evaluations,
     train,
-    write_atomically,
 )
 from toolenv_gym.oracle import Task
 
@@ -45,8 +42,7 @@ def main() -> None:
         "seed": settings.seed,
         "timesteps": model.num_timesteps,
     }
-    score_rows = [run | dataclasses.asdict(score) for score in scores]
-    write_atomically(folder / "scores.csv", lambda path: write_rows(path, score_rows))
+    write_rows(folder / "scores.csv", [run | dataclasses.asdict(score) for score in scores])
     rows = read_evaluations(folder)
     title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
     save_learning_curve(rows, title, folder / "learning_curve.png")
@@ -60,13 +56,6 @@ def main() -> None:
     wide_console().print(episode_table(episodes))
     console.print(score_table(scores))
     console.print(f"Model, scores, learning curve and episodes are in {folder}")
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

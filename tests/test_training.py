@@ -14,6 +14,7 @@ from conftest import ROOT
 from stable_baselines3 import SAC
 
 from agents.algorithms import ALGORITHMS, load_model
+from agents.files import write_atomically
 from agents.training import (
     TrainSettings,
     describe_start,
@@ -21,7 +22,6 @@ from agents.training import (
     open_run,
     read_evaluations,
     train,
-    write_atomically,
 )
 
 

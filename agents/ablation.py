@@ -1,0 +1,169 @@
+"""The published program taken apart: which of its slips keep it from learning.
+
+A variant is a set of switches of :class:`~agents.published_a2c.Settings`. Two families are run,
+each with every switch alone, all of them, and all but each: the switches of the training alone, in
+the world as published, and with them those of the world that the publication describes.
+"""
+
+import random
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+
+from agents.files import read_rows, write_rows
+from agents.published_a2c import PublishedA2C, Settings, draw_problems
+from toolenv_gym import rules
+
+TRAINING: dict[str, Any] = {
+    "own_context": True,
+    "loss_until_answer": True,
+    "per_step_values": True,
+    "seven_steps": True,
+    "mixed_stages": True,
+    "learning_rate": 1e-3,
+    "entropy_weight": 0.05,
+}
+WORLD: dict[str, Any] = {"described_grading": True, "described_rules": True}
+SWITCHES = TRAINING | WORLD
+
+CHECKPOINTS = 5  # evaluations a run, the last at its end
+PROBLEMS = 1_000  # a stage and evaluation, as the publication's last; the same in every run
+BOOTSTRAPS = 2_000
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named set of switches."""
+
+    name: str
+    switches: frozenset[str]
+
+    def settings(self, seed: int, updates: int) -> Settings:
+        """Return the publication's settings with the switches on."""
+        switches = {name: SWITCHES[name] for name in self.switches}
+        return Settings(seed=seed, updates=updates, **switches)
+
+
+def variants() -> list[Variant]:
+    """Return the published program and both families."""
+    every, training = frozenset(SWITCHES), frozenset(TRAINING)
+    return [
+        Variant("published", frozenset()),
+        *(Variant(f"only {name}", frozenset({name})) for name in SWITCHES),
+        Variant("training", training),
+        *(Variant(f"training but {name}", training - {name}) for name in TRAINING),
+        Variant("all", every),
+        *(Variant(f"all but {name}", every - {name}) for name in SWITCHES),
+    ]
+
+
+def run(variant: Variant, seed: int, updates: int) -> list[Row]:
+    """Train one variant and return its evaluations, a row a checkpoint and stage.
+
+    :param updates: a multiple of :data:`CHECKPOINTS`
+    """
+    th.set_num_threads(1)
+    program = PublishedA2C(variant.settings(seed, updates))
+    drawn = random.Random(12345)
+    problems = [draw_problems(drawn, PROBLEMS, stage) for stage in range(rules.N_STAGES)]
+    rows = []
+    for update in range(1, updates + 1):
+        program.update()
+        if update * CHECKPOINTS % updates == 0:
+            for stage in range(rules.N_STAGES):
+                _, outcomes = program.greedy(problems[stage])
+                rows.append(
+                    {
+                        "variant": variant.name,
+                        "seed": seed,
+                        "updates": updates,
+                        "update": update,
+                        "stage": stage,
+                        "mean_return": float(outcomes.returns.mean()),
+                        "success_rate": float(outcomes.success.mean()),
+                        "reached_rate": float(outcomes.reached.mean()),
+                    }
+                )
+    return rows
+
+
+def run_missing(
+    chosen: Sequence[Variant], seeds: Sequence[int], updates: int, file: Path, processes: int
+) -> Iterator[tuple[int, int]]:
+    """Run what ``file`` does not hold yet, in parallel, and add each finished run to it.
+
+    :return: after the start and after each run, how many are finished and how many there are
+    """
+    if updates % CHECKPOINTS:
+        raise ValueError(f"updates must be a multiple of {CHECKPOINTS}, got {updates}")
+    rows = read_rows(file)
+    finished = {(row["variant"], row["seed"]) for row in rows if row["updates"] == updates}
+    wanted = [(variant, seed) for seed in seeds for variant in chosen]
+    missing = [(variant, seed) for variant, seed in wanted if (variant.name, seed) not in finished]
+    done = len(wanted) - len(missing)
+    yield done, len(wanted)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(run, variant, seed, updates) for variant, seed in missing]
+        for future in as_completed(futures):
+            rows += future.result()
+            write_rows(file, rows)
+            done += 1
+            yield done, len(wanted)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The interquartile mean over seeds of a rate at the end, with its 95 % bootstrap interval."""
+
+    variant: str
+    stage: int
+    seeds: int
+    mean: float
+    low: float
+    high: float
+
+
+def summarise(rows: Sequence[Row], measure: str = "success_rate") -> list[Summary]:
+    """Return a summary for each variant and stage.
+
+    Interquartile means and percentile bootstrap intervals are rliable's (Agarwal et al. 2021,
+    arXiv:2108.13264), over the seeds of one variant and stage.
+    """
+    from rliable import library, metrics
+
+    last = [row for row in rows if row["update"] == row["updates"]]
+    present = {(row["variant"], row["stage"]) for row in last}
+    names = [
+        (variant.name, stage)
+        for variant in variants()
+        for stage in range(rules.N_STAGES)
+        if (variant.name, stage) in present
+    ]
+    scores = {
+        (name, stage): np.array(
+            [[row[measure]] for row in last if (row["variant"], row["stage"]) == (name, stage)]
+        )
+        for name, stage in names
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # rliable hands random_state on to arch
+        means, intervals = library.get_interval_estimates(
+            scores,
+            lambda sample: np.array([metrics.aggregate_iqm(sample)]),
+            reps=BOOTSTRAPS,
+            random_state=np.random.RandomState(0),
+        )
+    return [
+        Summary(name, stage, len(scores[name, stage]), float(means[name, stage][0]), *limits)
+        for name, stage in names
+        for limits in [intervals[name, stage][:, 0].tolist()]
+    ]

@@ -1,0 +1,61 @@
+"""Take the published program apart: train it with its slips mended, each alone, all, all but each.
+
+    python scripts/ablate.py --seeds 10 --updates 1200
+
+A killed ablation goes on where it stopped: finished runs are in the CSV and are not repeated.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from show import save_ablation_figure, stop, summary_table, wide_console
+
+from agents.ablation import run_missing, summarise, variants
+from agents.files import read_rows
+
+
+@dataclass
+class AblateSettings:
+    seeds: int = 10
+    """seeds of each variant, counted from 0"""
+    updates: int = 1_200
+    """training updates of a run"""
+    processes: int = os.cpu_count() or 1
+    """runs at a time, each on one thread"""
+    out: Path = Path("docs/results/ablation.csv")
+    """CSV of the results; the figure goes beside it as .png"""
+
+
+def main() -> None:
+    settings = tyro.cli(AblateSettings, description=__doc__)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    seeds = range(settings.seeds)
+    columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, speed_estimate_period=600) as progress:
+        bar = progress.add_task("runs")
+        try:
+            for done, total in run_missing(
+                variants(),
+                range(settings.seeds),
+                settings.updates,
+                settings.out,
+                settings.processes,
+            ):
+                progress.update(bar, completed=done, total=total)
+        except ValueError as error:
+            stop(error)
+    rows = [row for row in read_rows(settings.out) if row["updates"] == settings.updates]
+    summaries = summarise([row for row in rows if row["seed"] in seeds])
+    wide_console().print(summary_table(summaries))
+    title = (
+        f"The published program, slips mended: {settings.seeds} seeds, {settings.updates} updates"
+    )
+    save_ablation_figure(summaries, title, settings.out.with_suffix(".png"))
+    print(f"{settings.out} and {settings.out.with_suffix('.png')} are written")
+
+
+if __name__ == "__main__":
+    main()
