@@ -15,6 +15,7 @@ whole sequences).
 """
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,9 +100,17 @@ class Problems(NamedTuple):
     stages: Integers
 
 
+def draw_digit(randomness: random.Random) -> int:
+    """Return ``randomness.randint(0, 9)``, drawn as Python draws it but without its overhead."""
+    digit = randomness.getrandbits(4)
+    while digit > 9:
+        digit = randomness.getrandbits(4)
+    return digit
+
+
 def draw_problems(randomness: random.Random, n: int, stage: int | None) -> Problems:
     """Draw problems of one stage, or of a stage each, in the published order: digit by digit."""
-    digits = np.array([[randomness.randint(0, 9) for _ in range(5)] for _ in range(n)])
+    digits = np.array([draw_digit(randomness) for _ in range(5 * n)]).reshape(n, 5)
     if stage is None:
         return Problems(digits, np.array([randomness.randrange(rules.N_STAGES) for _ in range(n)]))
     return Problems(digits, np.full(n, stage))
@@ -188,20 +197,16 @@ class Network(nn.Module):
         weight, _, bias, _ = self.rnn.all_weights[0]
         return functional.linear(self.emb.weight, weight, bias)
 
-    def step(
-        self, gates: th.Tensor, token: th.Tensor, hidden: th.Tensor
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Read one token of each sequence, shape (n,); return logits, values and new states.
+    def step(self, gates: th.Tensor, token: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+        """Read one token of each sequence, shape (n,); return the new states.
 
         The cell is torch's: nn.GRU, equation by equation.
         """
-        reset_x, update_x, new_x = functional.embedding(token, gates).chunk(3, dim=1)
         _, weight, _, bias = self.rnn.all_weights[0]
-        recurrent = functional.linear(hidden, weight, bias)
-        reset_h, update_h, new_h = recurrent.chunk(3, dim=1)
+        reset_x, update_x, new_x = functional.embedding(token, gates).chunk(3, dim=1)
+        reset_h, update_h, new_h = functional.linear(hidden, weight, bias).chunk(3, dim=1)
         new = th.tanh(new_x + th.sigmoid(reset_x + reset_h) * new_h)
-        hidden = th.lerp(new, hidden, th.sigmoid(update_x + update_h))
-        return self.pi(hidden), self.v(hidden).squeeze(1), hidden
+        return th.lerp(new, hidden, th.sigmoid(update_x + update_h))
 
 
 class Rollout(NamedTuple):
@@ -216,15 +221,26 @@ def roll_out(network: Network, hidden: th.Tensor, steps: int, greedy: bool) -> R
     """Emit sequences of tokens from initial states, shape (n, hidden_size)."""
     gates = network.input_gates()
     token = th.full((len(hidden),), CTX, device=hidden.device)
-    columns = []
+    tokens, states = [], []
     for _ in range(steps):
-        logits, values, hidden = network.step(gates, token, hidden)
-        if greedy:
-            token = logits.argmax(dim=1)
-        else:
-            token = th.multinomial(logits.detach().softmax(dim=1), 1).squeeze(1)
-        columns.append((token, logits, values))
-    return Rollout(*(th.stack(column, dim=1) for column in zip(*columns, strict=True)))
+        hidden = network.step(gates, token, hidden)
+        with th.no_grad():
+            logits = network.pi(hidden)
+            token = logits.argmax(dim=1) if greedy else sample(logits)
+        tokens.append(token)
+        states.append(hidden)
+    outputs = th.stack(states, dim=1)  # both heads read all steps at once
+    return Rollout(th.stack(tokens, dim=1), network.pi(outputs), network.v(outputs).squeeze(2))
+
+
+def sample(logits: th.Tensor) -> th.Tensor:
+    """Draw from the softmax, number for number as torch's Categorical, without its checks.
+
+    Of independent exponential waiting times with rates p, the i-th is the first with
+    probability p_i.
+    """
+    probabilities = logits.softmax(dim=1)
+    return (probabilities / th.empty_like(probabilities).exponential_()).argmax(dim=1)
 
 
 # ---------------------------------------------------------------------------------------- loss
@@ -267,7 +283,9 @@ class PublishedA2C:
         self.randomness = random.Random(settings.seed)
         th.manual_seed(settings.seed)
         self.network = Network(settings.hidden_size, settings.own_context).to(settings.device)
-        self.optimizer = th.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.optimizer = th.optim.Adam(
+            self.network.parameters(), lr=settings.learning_rate, fused=True
+        )
         self.updates = 0
 
     def next_stage(self) -> int | None:
@@ -307,3 +325,63 @@ class PublishedA2C:
         stages = th.as_tensor(problems.stages, device=device)
         hidden = self.network.start(contexts, stages)
         return roll_out(self.network, hidden, self.settings.steps, greedy)
+
+
+# ------------------------------------------------------------------------------------- program
+
+EVALUATE_EVERY = 5  # updates
+EVALUATION_PROBLEMS = 128  # a stage
+SAMPLES = 5  # a stage, shown at the end
+FINAL_PROBLEMS = 1_000  # a stage
+
+
+class Report(NamedTuple):
+    """What one update did; after every fifth, also greedy outcomes on stages 0, 1 and 2."""
+
+    update: int
+    stage: int | None
+    mean_return: float
+    loss: float
+    evaluations: list[Outcomes] | None
+
+
+def run_program(program: PublishedA2C) -> Iterator[Report]:
+    """Train and evaluate as the publication does; the order fixes who draws which problems."""
+    while program.updates < program.settings.updates:
+        stage = program.next_stage()
+        mean_return, loss = program.update()
+        evaluations = None
+        if program.updates % EVALUATE_EVERY == 0:
+            evaluations = evaluate_stages(program, EVALUATION_PROBLEMS)
+        yield Report(program.updates, stage, mean_return, loss, evaluations)
+
+
+def evaluate_stages(program: PublishedA2C, n: int) -> list[Outcomes]:
+    """Return the greedy outcomes of the next n problems of each stage."""
+    return [program.greedy(program.draw(n, stage))[1] for stage in range(rules.N_STAGES)]
+
+
+class Sample(NamedTuple):
+    """A greedy sequence on one problem."""
+
+    stage: int
+    context: list[int]
+    target: int
+    tokens: list[int]
+    reward: float
+
+
+def draw_samples(program: PublishedA2C) -> Iterator[Sample]:
+    """Show the program at work, one problem at a time: then the batch's average is its own."""
+    for stage in range(rules.N_STAGES):
+        for _ in range(SAMPLES):
+            problems = program.draw(1, stage)
+            tokens, outcomes = program.greedy(problems)
+            digits = problems.digits[0].tolist()
+            yield Sample(
+                stage,
+                digits[: rules.shown_digits(stage)],
+                rules.described_target(digits, stage),
+                tokens[0].tolist(),
+                float(outcomes.returns[0]),
+            )

@@ -22,9 +22,11 @@ def stop(error: Exception) -> NoReturn:
     sys.exit(f"error: {error}")
 
 
-def score_table(scores: Sequence[Score]) -> Table:
-    """Return exact scores against the oracle, a row a stage."""
-    table = Table(title="Exact greedy evaluation over all problems")
+def score_table(
+    scores: Sequence[Score], title: str = "Exact greedy evaluation over all problems"
+) -> Table:
+    """Return scores against the oracle, a row a stage."""
+    table = Table(title=title)
     for column in ("stage", "problems", "mean return", "optimum", "share", "success", "target"):
         table.add_column(column, justify="right")
     for score in scores:
@@ -56,22 +58,27 @@ def wide_console(file: Any = None) -> Console:
     return Console(file=file, width=150)
 
 
-def save_learning_curve(rows: Sequence[dict[str, Any]], title: str, path: Path) -> None:
-    """Draw the mean returns of ``evaluations.csv``, the optimum of each stage dashed."""
+def save_learning_curve(
+    rows: Sequence[dict[str, Any]], time: str, label: str, title: str, path: Path
+) -> None:
+    """Draw mean returns over time, a line a stage, its optimum dashed.
+
+    :param rows: with ``stage``, ``mean_return``, ``optimum`` and the column ``time``
+    :param label: of the time axis
+    """
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for stage in sorted({row["stage"] for row in rows}):
         points = [row for row in rows if row["stage"] == stage]
-        steps = [row["timesteps"] for row in points]
-        (line,) = axes.plot(
-            steps, [row["mean_return"] for row in points], marker="o", ms=3, label=f"stage {stage}"
-        )
-        optimum = points[-1]["optimum"]
-        axes.axhline(optimum, color=line.get_color(), ls="--", lw=1, alpha=0.7)
+        times = [row[time] for row in points]
+        returns = [row["mean_return"] for row in points]
+        (line,) = axes.plot(times, returns, marker="o", ms=3, label=f"stage {stage}")
+        axes.axhline(points[-1]["optimum"], color=line.get_color(), ls="--", lw=1, alpha=0.7)
     axes.plot([], [], color="gray", ls="--", lw=1, label="optimum")
-    axes.set(xlabel="environment steps", ylabel="mean greedy return", title=title)
+    axes.set(xlabel=label, ylabel="mean greedy return", title=title)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)

@@ -45,7 +45,8 @@ def main() -> None:
     write_rows(folder / "scores.csv", [run | dataclasses.asdict(score) for score in scores])
     rows = read_evaluations(folder)
     title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
-    save_learning_curve(rows, title, folder / "learning_curve.png")
+    curve = folder / "learning_curve.png"
+    save_learning_curve(rows, "timesteps", "environment steps", title, curve)
     episodes = [
         row
         for task in tasks

@@ -1,0 +1,152 @@
+"""Updates a second of the published baseline, against a literal version, and its memory.
+
+    python benchmarks/published_a2c.py
+
+The literal version does what the published program does, the way it does it: problem by problem
+in padding and scoring, token by token through nn.GRU, and with the whole B×B×d tensor of contexts.
+Both run on one thread, in turn, in one process; the ratio of a pair of turns is what counts. Each
+memory figure is the peak of a process of its own, less that of one with a batch of one.
+"""
+
+import dataclasses
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch as th
+import tyro
+from torch import nn
+
+from agents.files import write_atomically
+from agents.published_a2c import Problems, PublishedA2C, Settings
+from toolenv_gym import rules
+from toolenv_gym.tokens import ANS, CTX, EOS
+
+
+class LiteralA2C(PublishedA2C):
+    """The published program's own way to update."""
+
+    def update(self) -> tuple[float, float]:
+        problems = self.draw(self.settings.batch_size, self.next_stage())
+        actions, log_probs, entropies, values = self._forward(problems)
+        returns = th.tensor(
+            [
+                self._score(digits, stage, tokens)
+                for digits, stage, tokens in zip(
+                    problems.digits.tolist(),
+                    problems.stages.tolist(),
+                    actions.tolist(),
+                    strict=True,
+                )
+            ]
+        )
+        value_sums = values.sum(dim=1)
+        policy_loss = -(log_probs.sum(dim=1) * (returns - value_sums.detach())).mean()
+        value_loss = nn.functional.mse_loss(value_sums, returns)
+        loss = policy_loss + 0.5 * value_loss - 0.01 * entropies.mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.updates += 1
+        return float(returns.mean()), loss.item()
+
+    def _forward(self, problems: Problems) -> tuple[th.Tensor, ...]:
+        network = self.network
+        contexts = [
+            [*digits[: rules.shown_digits(stage)], CTX]
+            for digits, stage in zip(problems.digits.tolist(), problems.stages, strict=True)
+        ]
+        longest = max(len(context) for context in contexts)
+        padded = th.tensor([context + [EOS] * (longest - len(context)) for context in contexts])
+        means = network.emb(padded).mean(dim=1)
+        stages = network.stage_emb(th.tensor(problems.stages)).unsqueeze(1)
+        hidden = th.tanh((means + stages).mean(dim=1)).unsqueeze(0)  # (B, B, d) before the mean
+        token = th.full((len(contexts), 1), CTX)
+        steps = []
+        for _ in range(self.settings.steps):
+            output, hidden = network.rnn(network.emb(token), hidden)
+            output = output.squeeze(1)
+            probabilities = network.pi(output).softmax(dim=1)
+            distribution = th.distributions.Categorical(probabilities)
+            action = distribution.sample()
+            entropy = -(probabilities * (probabilities + 1e-9).log()).sum(dim=1)
+            value = network.v(output).squeeze(1)
+            steps.append((action, distribution.log_prob(action), entropy, value))
+            token = action.unsqueeze(1)
+        return tuple(th.stack(column, dim=1) for column in zip(*steps, strict=True))
+
+    def _score(self, digits: list[int], stage: int, tokens: list[int]) -> float:
+        machine = rules.START
+        for token in tokens:
+            if token == ANS:
+                return rules.answer_reward(rules.PUBLISHED, rules.SHAPING, digits, stage, machine)
+            machine = rules.transition(rules.PUBLISHED, digits, stage, machine, token)
+        return 0.0
+
+
+@dataclass
+class BenchmarkSettings:
+    turns: int = 10
+    """counted turns of each version, after one that is not"""
+    updates: int = 30
+    """updates a turn"""
+    batch_sizes: tuple[int, ...] = (1, 1_000, 20_000)
+    """batch sizes whose peak memory is measured"""
+    memory_of: int | None = None
+    """only run one update with this batch size and print the peak memory in bytes"""
+    out: Path = Path("docs/results/bench_published_a2c.json")
+    """JSON of the figures"""
+
+
+def seconds(program: PublishedA2C, updates: int) -> float:
+    """Return the processor seconds that some updates take: other processes play no part."""
+    program.updates = 0
+    start = time.process_time()
+    for _ in range(updates):
+        program.update()
+    return time.process_time() - start
+
+
+def peak_memory(batch_size: int) -> int:
+    """Return the peak resident memory in bytes of a process that makes one update."""
+    command = [sys.executable, __file__, "--memory-of", str(batch_size)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    settings = tyro.cli(BenchmarkSettings, description=__doc__)
+    th.set_num_threads(1)
+    if settings.memory_of is not None:
+        PublishedA2C(Settings(batch_size=settings.memory_of)).update()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        return
+    ours, literal = PublishedA2C(Settings()), LiteralA2C(Settings())
+    pairs = np.array(
+        [
+            (seconds(ours, settings.updates), seconds(literal, settings.updates))
+            for _ in range(settings.turns + 1)
+        ]
+    )[1:]
+    ratios = pairs[:, 1] / pairs[:, 0]
+    rates = settings.updates / np.median(pairs, axis=0)
+    peaks = {size: peak_memory(size) for size in settings.batch_sizes}
+    figures = {
+        "settings": dataclasses.asdict(settings) | {"out": str(settings.out)},
+        "machine": f"{platform.machine()}, one thread, torch {th.__version__}",
+        "updates_per_second": {"ours": rates[0], "literal": rates[1]},
+        "ratio": {"min": ratios.min(), "median": np.median(ratios), "max": ratios.max()},
+        "peak_memory_bytes": peaks,
+    }
+    write_atomically(settings.out, lambda path: path.write_text(json.dumps(figures, indent=2)))
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Run the published program as published, and say beside each figure what it means.
+
+python scripts/reproduce.py --updates 60 --seed 0
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from show import save_learning_curve, score_table, stop
+
+from agents.evaluation import Score
+from agents.files import write_rows
+from agents.published_a2c import (
+    FINAL_PROBLEMS,
+    PublishedA2C,
+    Report,
+    Settings,
+    draw_samples,
+    evaluate_stages,
+    run_program,
+)
+from toolenv_gym import rules
+from toolenv_gym.oracle import Task, mean_best_return
+from toolenv_gym.tokens import TOKEN_TEXTS
+
+
+@dataclass
+class ReproduceSettings:
+    updates: int = 60
+    """training updates; the shares of the stages stay as published"""
+    seed: int = 0
+    """of the network, the actions and the problems"""
+    device: str = "cpu"
+    """torch device"""
+    out: Path | None = None
+    """folder for the CSV and the plot; by default runs/published_seedN_UPDATES"""
+
+
+def main() -> None:
+    given = tyro.cli(ReproduceSettings, description=__doc__)
+    if given.updates < 5:
+        stop(ValueError(f"updates must be at least 5, the first evaluation, got {given.updates}"))
+    out = given.out or Path("runs", f"published_seed{given.seed}_{given.updates}")
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console(width=150)
+    program = PublishedA2C(Settings(seed=given.seed, updates=given.updates, device=given.device))
+    optima = [mean_best_return(Task(rules.PUBLISHED, stage)) for stage in range(rules.N_STAGES)]
+
+    console.print("As published: acc, T0, T1, T2 are mean returns, not accuracies.", style="bold")
+    console.print("Beside it: share of problems whose graded | described target was answered.")
+    best = " ".join(f"T{stage}={optimum:.3f}" for stage, optimum in enumerate(optima))
+    console.print(f"Optimal mean returns over all problems: {best}", highlight=False)
+    rows = []
+    with Progress(console=console) as progress:
+        bar = progress.add_task("updates", total=given.updates)
+        for report in run_program(program):
+            progress.advance(bar)
+            if report.evaluations is not None:
+                progress.console.print(line_of(report), highlight=False, markup=False)
+                rows += rows_of(report, optima)
+    for sample in draw_samples(program):
+        tokens = " ".join(TOKEN_TEXTS[token] for token in sample.tokens)
+        console.print(
+            f"stage {sample.stage} {sample.context} target {sample.target}: {tokens} "
+            f"reward {sample.reward:.3f}",
+            highlight=False,
+            markup=False,
+        )
+    final = evaluate_stages(program, FINAL_PROBLEMS)
+    figures = ", ".join(f"T{i}={outcomes.returns.mean():.3f}" for i, outcomes in enumerate(final))
+    console.print(f"Final greedy accuracies → {figures}", highlight=False)
+    scores = [
+        Score(
+            stage,
+            FINAL_PROBLEMS,
+            float(outcomes.returns.mean()),
+            optima[stage],
+            float(outcomes.success.mean()),
+            float(outcomes.reached.mean()),
+        )
+        for stage, outcomes in enumerate(final)
+    ]
+    console.print(score_table(scores, "What the last line means (optimum: all problems)"))
+    write_rows(out / "evaluations.csv", rows)
+    title = f"The published program, seed {given.seed}"
+    save_learning_curve(rows, "update", "updates", title, out / "learning_curve.png")
+    console.print(f"CSV and plot are in {out}")
+
+
+def line_of(report: Report) -> str:
+    """Return the published line, and what it means."""
+    assert report.evaluations is not None
+    returns = [f"T{i}={o.returns.mean():.3f}" for i, o in enumerate(report.evaluations)]
+    graded = [percent(outcomes.success.mean()) for outcomes in report.evaluations]
+    described = [percent(outcomes.reached.mean()) for outcomes in report.evaluations]
+    published = (
+        f"ep={report.update} stage={report.stage} acc={report.mean_return:.3f} | "
+        f"eval {' '.join(returns)} loss={report.loss:.3f}"
+    )
+    return f"{published:<76} graded {' '.join(graded)} | described {' '.join(described)}"
+
+
+def percent(share: float) -> str:
+    return f"{share:4.0%}"
+
+
+def rows_of(report: Report, optima: list[float]) -> list[dict[str, object]]:
+    assert report.evaluations is not None
+    training = {
+        "update": report.update,
+        "training_stage": report.stage,
+        "training_return": report.mean_return,
+        "loss": report.loss,
+    }
+    return [
+        training
+        | {
+            "stage": stage,
+            "mean_return": outcomes.returns.mean(),
+            "success_rate": outcomes.success.mean(),
+            "reached_rate": outcomes.reached.mean(),
+            "optimum": optimum,
+        }
+        for stage, (outcomes, optimum) in enumerate(zip(report.evaluations, optima, strict=True))
+    ]
+
+
+if __name__ == "__main__":
+    main()
