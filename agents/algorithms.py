@@ -114,16 +114,15 @@ def load_model(path: Path, device: str = "auto") -> tuple[str, BaseAlgorithm]:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
+def saved_timesteps(path: Path) -> int:
+    """Return for how many environment steps a saved model was trained, without loading it."""
+    return int(_read_data(path)["num_timesteps"])
+
+
 def _identify(path: Path) -> str:
     """Return the algorithm of a model file without running any code of it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no model file {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data = json.loads(archive.read("data"))
-        policy_module = data["policy_class"]["__module__"]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or no Stable-Baselines3 model: {error}") from error
+    data = _read_data(path)
+    policy_module = data["policy_class"]["__module__"]
     for name, algorithm in ALGORITHMS.items():
         if policy_module == algorithm.policy_class.__module__ and algorithm.mark in data:
             return name
@@ -131,3 +130,16 @@ def _identify(path: Path) -> str:
         f"{path} is of another algorithm (its policy is from {policy_module}); "
         f"known are {', '.join(ALGORITHMS)}"
     )
+
+
+def _read_data(path: Path) -> dict[str, Any]:
+    """Return what a Stable-Baselines3 model file says of itself, its objects still serialised."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data: dict[str, Any] = json.loads(archive.read("data"))
+        data["policy_class"]["__module__"]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or no Stable-Baselines3 model: {error}") from error
+    return data

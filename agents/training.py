@@ -22,7 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.algorithms import load_model, make_model, make_training_env
+from agents.algorithms import load_model, make_model, make_training_env, saved_timesteps
 from agents.curriculum import (
     Curriculum,
     CurriculumCallback,
@@ -161,10 +161,10 @@ def _resumed(asked: TrainSettings, saved: dict[str, Any], folder: Path) -> Train
 
 def describe_start(settings: TrainSettings, folder: Path) -> str:
     """Return a line for the user: whether a run starts or goes on, and how to resume it."""
-    if not (folder / "checkpoint.zip").exists():
-        start = f"New run in {folder}"
-    else:
-        steps = read_evaluations(folder)[-1]["timesteps"]
+    checkpoint = folder / "checkpoint.zip"
+    start = f"New run in {folder}"
+    if checkpoint.exists():
+        steps = saved_timesteps(checkpoint)
         start = f"Resuming the run in {folder} from its checkpoint at {steps:,} steps"
     return f"{start}, to {settings.total_timesteps:,} steps. To resume: --resume --out {folder}"
 

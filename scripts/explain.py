@@ -9,56 +9,42 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from saved import SavedModelSettings
 from show import episode_table, save_video, stop, wide_console
 
-from agents.algorithms import load_model
 from agents.explanation import explain_episodes, film_episodes, sample_problems
-from agents.training import WorldName, find_model
-from toolenv_gym.arguments import check_stages
-from toolenv_gym.oracle import Task
-from toolenv_gym.rules import RULE_SETS
 
 
 @dataclass
-class ExplainSettings:
-    model: tyro.conf.Positional[Path]
-    """folder of a run, or a model file"""
-    env: WorldName | None = None
-    """id of the world; by default the one that the run was trained on, or ToolArith-v0"""
-    stage: tuple[int, ...] = (0, 1, 2)
-    """stages to show"""
+class ExplainSettings(SavedModelSettings):
     episodes: int = 5
     """episodes a stage"""
     seed: int = 0
     """of the problems"""
     video: Path | None = None
     """also film the episodes: a file that ends in .mp4 or .gif"""
-    device: str = "auto"
-    """cpu, cuda or auto"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        if self.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        if self.video is not None and self.video.suffix not in (".mp4", ".gif"):
+            raise ValueError(f"a video ends in .mp4 or .gif, got {self.video}")
 
 
 def main() -> None:
     settings = tyro.cli(ExplainSettings, description=__doc__)
-    file, trained_on = find_model(settings.model)
-    env_id = settings.env or trained_on or "ToolArith-v0"
+    rows, frames = [], []
     try:
-        stages = check_stages(settings.stage)
-        problems = {
-            stage: sample_problems(stage, settings.episodes, settings.seed) for stage in stages
-        }
-        _, model = load_model(file, settings.device)
-        rows = [
-            row
-            for stage, digits in problems.items()
-            for row in explain_episodes(model, Task(RULE_SETS[env_id], stage), digits)
-        ]
+        settings.check()
+        _, model, env_id, tasks = settings.open()
+        for task in tasks:
+            digits = sample_problems(task.stage, settings.episodes, settings.seed)
+            rows += explain_episodes(model, task, digits)
+            if settings.video is not None:
+                frames += film_episodes(model, env_id, task.stage, digits)
         wide_console().print(episode_table(rows))
         if settings.video is not None:
-            frames = [
-                frame
-                for stage, digits in problems.items()
-                for frame in film_episodes(model, env_id, stage, digits)
-            ]
             save_video(frames, settings.video)
             print(f"Filmed into {settings.video}")
     except (OSError, ValueError) as error:

@@ -134,8 +134,6 @@ def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -
 
 def save_video(frames: Sequence[np.ndarray], path: Path) -> None:
     """Write frames as .mp4 or .gif."""
-    if path.suffix not in (".mp4", ".gif"):
-        raise ValueError(f"a video ends in .mp4 or .gif, got {path}")
     from moviepy import ImageSequenceClip
 
     clip = ImageSequenceClip(list(frames), fps=FRAMES_PER_SECOND)

@@ -4,6 +4,7 @@ python scripts/train.py --algo ppo --env ToolArithMemory-v0 --stage 0 1 --seed 3
 """
 
 import dataclasses
+import sys
 
 import tyro
 from rich.console import Console
@@ -31,9 +32,12 @@ def main() -> None:
     except (OSError, ValueError) as error:
         stop(error)
     console.print(describe_start(settings, folder))
-    model = train(settings, folder)
+    try:
+        model = train(settings, folder)
+    except KeyboardInterrupt:
+        sys.exit(f"Interrupted. To go on: --resume --out {folder}")
 
-    tasks = [Task(settings.rule_set, stage) for stage in settings.stage]
+    tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
     scores = [evaluate(model, task) for task in tasks]
     run = {
         "env": settings.env,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from typing import get_args
 
 import pytest
 from conftest import ROOT
@@ -16,13 +17,16 @@ from stable_baselines3 import SAC
 from agents.algorithms import ALGORITHMS, load_model
 from agents.files import write_atomically
 from agents.training import (
+    AlgorithmName,
     TrainSettings,
+    WorldName,
     describe_start,
     find_model,
     open_run,
     read_evaluations,
     train,
 )
+from toolenv_gym.rules import RULE_SETS
 
 
 def script(name, *arguments, **options):
@@ -277,10 +281,28 @@ def test_scripts_end_with_a_line_on_bad_files(name, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--episodes", 0), "error: episodes must be at least 1, got 0"),
+        (("--video", "agent.avi"), "error: a video ends in .mp4 or .gif, got agent.avi"),
+    ],
+)
+def test_bad_arguments_of_explain(finished, arguments, message):
+    done = script("explain.py", finished[0], *arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip() == message
+
+
 def test_a_run_that_is_not_finished_is_evaluated_at_its_checkpoint(tmp_path):
     open_run(short(tmp_path, env="ToolArithMemory-v0"))
     assert find_model(tmp_path) == (tmp_path / "checkpoint.zip", "ToolArithMemory-v0")
     assert find_model(tmp_path / "other" / "m.zip") == (tmp_path / "other" / "m.zip", None)
+
+
+def test_names_of_algorithms_and_worlds():
+    assert set(get_args(AlgorithmName)) == set(ALGORITHMS)
+    assert set(get_args(WorldName)) == set(RULE_SETS)
 
 
 def test_help_has_a_line_for_every_setting():

@@ -27,7 +27,6 @@ from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_
 Rewards = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-
 ROUNDING = 1e-9  # what summing 100,000 rewards in another order may change in their mean
 
 
@@ -35,8 +34,8 @@ ROUNDING = 1e-9  # what summing 100,000 rewards in another order may change in t
 class Task:
     """One task to be solved: a rule set, one stage, a budget and a weight of the milestones.
 
-    :param rule_set: ``rules.PUBLISHED`` (``ToolArith-v0``) or ``rules.DESCRIBED``
-        (``ToolArithMemory-v0``)
+    :param rule_set: ``rules.PUBLISHED`` (``ToolArith-v0``), ``rules.DESCRIBED``
+        (``ToolArithMemory-v0``) or ``rules.REGRADED``
     :param stage: 0, 1 or 2
     :param max_steps: budget of tokens, 1 to 16
     :param shaping: weight of the milestones in the reward, at least 0
