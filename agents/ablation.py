@@ -1,8 +1,8 @@
 """The published program taken apart: which of its slips keep it from learning.
 
-A variant is a set of switches of :class:`~agents.published_a2c.Settings`. Two families are run,
-each with every switch alone, all of them, and all but each: the switches of the training alone, in
-the world as published, and with them those of the world that the publication describes.
+A variant is a set of switches of :class:`~agents.published_a2c.Settings`. Run are: every switch
+alone; the switches of the training, in the world as published, all of them and all but each; with
+those of the world that the publication describes, all and all but each; and the least change.
 """
 
 import random
@@ -33,6 +33,10 @@ TRAINING: dict[str, Any] = {
 WORLD: dict[str, Any] = {"described_grading": True, "described_rules": True}
 SWITCHES = TRAINING | WORLD
 
+# What the other variants show to be needed, and what adds to it in the described world.
+LEAST = ("per_step_values", "mixed_stages")
+LEAST_DESCRIBED = (*LEAST, "described_rules")
+
 CHECKPOINTS = 5  # evaluations a run, the last at its end
 PROBLEMS = 1_000  # a stage and evaluation, as the publication's last; the same in every run
 BOOTSTRAPS = 2_000
@@ -54,7 +58,7 @@ class Variant:
 
 
 def variants() -> list[Variant]:
-    """Return the published program and both families."""
+    """Return the variants that are run, in the order in which they are shown."""
     every, training = frozenset(SWITCHES), frozenset(TRAINING)
     return [
         Variant("published", frozenset()),
@@ -63,6 +67,9 @@ def variants() -> list[Variant]:
         *(Variant(f"training but {name}", training - {name}) for name in TRAINING),
         Variant("all", every),
         *(Variant(f"all but {name}", every - {name}) for name in SWITCHES),
+        Variant("least", frozenset(LEAST)),
+        Variant("least described", frozenset(LEAST_DESCRIBED)),
+        Variant("least described own_context", frozenset((*LEAST_DESCRIBED, "own_context"))),
     ]
 
 

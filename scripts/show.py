@@ -122,7 +122,7 @@ def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -
         axes.grid(axis="x", alpha=0.3)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        for first in ("training", "all"):  # a line above each family
+        for first in ("training", "all", "least"):  # a line above each family
             if first in names:
                 axes.axhline(names.index(first) - 0.5, color="gray", lw=0.8)
     columns[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names])

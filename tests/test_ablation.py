@@ -27,7 +27,7 @@ from agents.published_a2c import Settings
 
 def test_the_variants():
     by_name = {variant.name: variant.switches for variant in variants()}
-    assert len(by_name) == len(variants()) == 1 + 9 + 1 + 7 + 1 + 9
+    assert len(by_name) == len(variants()) == 1 + 9 + 1 + 7 + 1 + 9 + 3
     assert by_name["published"] == frozenset()
     assert by_name["all"] == frozenset(SWITCHES) == frozenset(TRAINING) | frozenset(WORLD)
     assert by_name["training but own_context"] == frozenset(TRAINING) - {"own_context"}

@@ -115,6 +115,18 @@ def test_best_returns_against_brute_force(task, sample):
         assert returns[i] == max(brute_force_returns(task, digits[i].tolist()).values())
 
 
+@settings(max_examples=15, deadline=None)
+@given(task=tasks, tokens=st.lists(st.sampled_from((*TOOL_TOKENS, ANS, 3)), max_size=7))
+def test_mean_return_of_a_sequence(task, tokens):
+    evaluate = EVALUATORS[ENV_IDS[task.rule_set]]
+    digits = itertools.product(range(10), repeat=3 + task.stage)
+    hidden = (0,) * (2 - task.stage)
+    returns = [
+        evaluate(task.stage, d + hidden, tokens, task.shaping, task.max_steps)[0] for d in digits
+    ]
+    assert oracle.mean_return(task, tokens) == pytest.approx(np.mean(returns), abs=1e-12)
+
+
 def test_all_digits_are_all_problems():
     for stage in range(3):
         digits = oracle.all_digits(stage)
@@ -189,6 +201,8 @@ def test_bad_tokens_and_digits():
         oracle.best_returns(Task(0, 0), tokens=(MUL, 18))
     with pytest.raises(ValueError, match="five integers"):
         oracle.best_plan(Task(0, 0), (1, 2, 3))
+    with pytest.raises(ValueError, match=r"0 to 17, got \[-1\]"):
+        oracle.mean_return(Task(0, 0), (MUL, -1))
 
 
 def test_the_committed_table_is_what_is_printed():

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numba import njit
 
 from toolenv_gym import arguments, rules
-from toolenv_gym.compiled import load_digits, load_machine, store_machine
+from toolenv_gym.compiled import load_digits, load_machine, play_batch, store_machine
 from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
 
 Rewards = npt.NDArray[np.float64]
@@ -151,6 +151,32 @@ def best_fixed_sequence(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Plan
     return Plan((*tree.sequence(node), ANS), float(values[node]))
 
 
+def mean_return(task: Task, sequence: Sequence[int]) -> float:
+    """Return the mean return over all problems of one fixed sequence of tokens.
+
+    :param sequence: played until ``[ANS]``, the end of the budget, or its own, whichever is first
+    """
+    _check_tokens(sequence)
+    digits = all_digits(task.stage)
+    n = len(digits)
+    stages, over, returns = np.full(n, task.stage), np.zeros(n, dtype=np.bool_), np.zeros(n)
+    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+    for steps, token in enumerate(sequence[: task.max_steps]):
+        play_batch(
+            task.rule_set,
+            task.shaping,
+            task.max_steps,
+            stages,
+            digits,
+            machines,
+            steps,
+            np.full(n, token),
+            over,
+            returns,
+        )
+    return float(returns.mean())
+
+
 def mean_random_return(task: Task) -> float:
     """Return the exact expected return of the agent that draws each token uniformly from all 18.
 
@@ -224,10 +250,14 @@ def _mean_rewards(task: Task, usable: tuple[int, ...]) -> tuple[Sequences, Rewar
 
 def _usable(tokens: Sequence[int]) -> tuple[int, ...]:
     """Return the tool tokens among ``tokens``; the others never change the machine."""
+    _check_tokens(tokens)
+    return tuple(token for token in TOOL_TOKENS if token in tokens)
+
+
+def _check_tokens(tokens: Sequence[int]) -> None:
     unknown = [token for token in tokens if token not in range(N_TOKENS)]
     if unknown:
         raise ValueError(f"tokens must be integers 0 to {N_TOKENS - 1}, got {unknown}")
-    return tuple(token for token in TOOL_TOKENS if token in tokens)
 
 
 @njit(cache=True)
