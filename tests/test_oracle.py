@@ -185,7 +185,7 @@ def test_a_long_budget_is_quick_and_no_worse():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((2, 0), "rule_set must be .* got 2"),
+        ((3, 0), "rule_set must be .* got 3"),
         ((0, 3), "0, 1 or 2, got 3"),
         ((0, 0, 17), "1 to 16, got 17"),
         ((0, 0, 7, -1.0), "at least 0, got -1.0"),
