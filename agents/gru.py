@@ -200,11 +200,12 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
         def restart(hidden: th.Tensor, step: int) -> th.Tensor:
             initial = self.initial_state(_every(obs, length, step))
-            return th.where(starts[step].view(1, n_seq, 1), initial, hidden)
+            return th.where(starts[step].view(1, n_seq, 1), initial, hidden).contiguous()
 
         hidden = restart(hidden, 0)
+        # RecurrentPPO cuts its sequences where episodes start: it always takes the fused call.
         if length == 1 or not starts[1:].any():
-            outputs, hidden = gru(features.contiguous(), hidden)
+            outputs, hidden = gru(features, hidden)
         else:
             steps = []
             for step in range(length):

@@ -293,7 +293,7 @@ class PublishedA2C:
         if self.settings.mixed_stages:
             return None
         block = self.updates * len(STAGE_BLOCKS) // self.settings.updates
-        return STAGE_BLOCKS[block]
+        return STAGE_BLOCKS[min(block, len(STAGE_BLOCKS) - 1)]
 
     def update(self) -> tuple[float, float]:
         """Train on one batch; return its mean return and the loss."""

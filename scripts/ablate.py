@@ -11,10 +11,10 @@ from pathlib import Path
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from show import save_ablation_figure, stop, summary_table, wide_console
+from show import save_ablation_figure, stop, summary_markdown, summary_table, wide_console
 
 from agents.ablation import run_missing, summarise, variants
-from agents.files import read_rows
+from agents.files import read_rows, write_atomically
 
 
 @dataclass
@@ -26,7 +26,7 @@ class AblateSettings:
     processes: int = os.cpu_count() or 1
     """runs at a time, each on one thread"""
     out: Path = Path("docs/results/ablation.csv")
-    """CSV of the results; the figure goes beside it as .png"""
+    """CSV of the results; figure and table go beside it as .png and .md"""
 
 
 def main() -> None:
@@ -54,7 +54,9 @@ def main() -> None:
         f"The published program, slips mended: {settings.seeds} seeds, {settings.updates} updates"
     )
     save_ablation_figure(summaries, title, settings.out.with_suffix(".png"))
-    print(f"{settings.out} and {settings.out.with_suffix('.png')} are written")
+    table = settings.out.with_suffix(".md")
+    write_atomically(table, lambda path: path.write_text(summary_markdown(summaries)))
+    print(f"Results, figure and table are in {settings.out.with_suffix('')}.csv, .png and .md")
 
 
 if __name__ == "__main__":

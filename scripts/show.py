@@ -87,20 +87,35 @@ def save_learning_curve(
     plt.close(figure)
 
 
-def summary_table(summaries: Sequence[Summary]) -> Table:
-    """Return the success rates of the ablation, a row a variant."""
-    table = Table(title="Success rate by each variant's own grading: IQM [95 % interval]")
-    table.add_column("variant", no_wrap=True)
-    for stage in range(3):
-        table.add_column(f"stage {stage}", justify="right", no_wrap=True)
-    for name in dict.fromkeys(summary.variant for summary in summaries):
-        cells = [
-            f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
-            for summary in summaries
-            if summary.variant == name
+def summary_cells(summaries: Sequence[Summary]) -> list[list[str]]:
+    """Return the success rates of the ablation as text, a row a variant."""
+    return [
+        [
+            name,
+            *(
+                f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
+                for summary in summaries
+                if summary.variant == name
+            ),
         ]
-        table.add_row(name, *cells)
+        for name in dict.fromkeys(summary.variant for summary in summaries)
+    ]
+
+
+def summary_table(summaries: Sequence[Summary]) -> Table:
+    """Return the success rates of the ablation for the terminal."""
+    table = Table(title="Success rate by each variant's own grading: IQM [95 % interval]")
+    for name in ("variant", "stage 0", "stage 1", "stage 2"):
+        table.add_column(name, no_wrap=True)
+    for row in summary_cells(summaries):
+        table.add_row(*row)
     return table
+
+
+def summary_markdown(summaries: Sequence[Summary]) -> str:
+    """Return the success rates of the ablation for a page."""
+    rows = [["variant", "stage 0", "stage 1", "stage 2"], ["---"] * 4, *summary_cells(summaries)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -> None:

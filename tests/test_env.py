@@ -11,6 +11,7 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded, UnsupportedMode
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_checker import data_equivalence as same
+from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import toolenv_gym
@@ -294,3 +295,11 @@ def test_wrappers(env_id, wrapper):
         assert observation in env.observation_space
         assert not terminated
     assert truncated == isinstance(env, gym.wrappers.TimeLimit)
+
+
+def test_the_lstm_slip_of_sb3_contrib_and_its_cure(env_id):
+    env = gym.make(env_id)
+    with pytest.raises(TypeError, match="input_size should be of type int, got: int64"):
+        RecurrentPPO("MlpLstmPolicy", env, device="cpu")
+    env = gym.wrappers.FlattenObservation(env)
+    RecurrentPPO("MlpLstmPolicy", env, n_steps=16, batch_size=16, device="cpu").learn(32)
