@@ -6,7 +6,6 @@ those of the world that the publication describes, all and all but each; and the
 """
 
 import random
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -129,7 +128,7 @@ def run_missing(
 
 @dataclass(frozen=True)
 class Summary:
-    """The interquartile mean over seeds of a rate at the end, with its 95 % bootstrap interval."""
+    """An interquartile mean over seeds of the success rate, with its 95 % bootstrap interval."""
 
     variant: str
     stage: int
@@ -139,38 +138,34 @@ class Summary:
     high: float
 
 
-def summarise(rows: Sequence[Row], measure: str = "success_rate") -> list[Summary]:
-    """Return a summary for each variant and stage.
+def summarise(rows: Sequence[Row], checkpoint: int = CHECKPOINTS) -> list[Summary]:
+    """Return a summary of the success rates at a checkpoint, for each variant and stage.
 
     Interquartile means and percentile bootstrap intervals are rliable's (Agarwal et al. 2021,
     arXiv:2108.13264), over the seeds of one variant and stage.
     """
     from rliable import library, metrics
 
-    last = [row for row in rows if row["update"] == row["updates"]]
-    present = {(row["variant"], row["stage"]) for row in last}
-    names = [
-        (variant.name, stage)
-        for variant in variants()
-        for stage in range(rules.N_STAGES)
-        if (variant.name, stage) in present
-    ]
-    scores = {
-        (name, stage): np.array(
-            [[row[measure]] for row in last if (row["variant"], row["stage"]) == (name, stage)]
-        )
-        for name, stage in names
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # rliable hands random_state on to arch
-        means, intervals = library.get_interval_estimates(
-            scores,
-            lambda sample: np.array([metrics.aggregate_iqm(sample)]),
-            reps=BOOTSTRAPS,
-            random_state=np.random.RandomState(0),
-        )
+    rates: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        if row["update"] * CHECKPOINTS == row["updates"] * checkpoint:
+            rates.setdefault((row["variant"], row["stage"]), []).append(row["success_rate"])
+    order = [(variant.name, stage) for variant in variants() for stage in range(rules.N_STAGES)]
+    scores = {name: np.array([rates[name]]).T for name in order if name in rates}
+    # rliable draws its bootstrap from NumPy's global stream, whatever random state it is given.
+    state = np.random.get_state()
+    np.random.seed(0)
+    means, intervals = library.get_interval_estimates(
+        scores, lambda sample: np.array([metrics.aggregate_iqm(sample)]), reps=BOOTSTRAPS
+    )
+    np.random.set_state(state)
     return [
-        Summary(name, stage, len(scores[name, stage]), float(means[name, stage][0]), *limits)
-        for name, stage in names
-        for limits in [intervals[name, stage][:, 0].tolist()]
+        Summary(*name, len(scores[name]), float(means[name][0]), *intervals[name][:, 0].tolist())
+        for name in scores
     ]
+
+
+def unsettled(rows: Sequence[Row], tolerance: float = 0.05) -> list[tuple[Summary, Summary]]:
+    """Return the summaries that moved by more than the tolerance since the checkpoint before."""
+    pairs = zip(summarise(rows, CHECKPOINTS - 1), summarise(rows), strict=True)
+    return [(before, last) for before, last in pairs if abs(before.mean - last.mean) > tolerance]

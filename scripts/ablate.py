@@ -11,9 +11,16 @@ from pathlib import Path
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from show import save_ablation_figure, stop, summary_markdown, summary_table, wide_console
+from show import (
+    save_ablation_figure,
+    stop,
+    summary_markdown,
+    summary_table,
+    unsettled_markdown,
+    wide_console,
+)
 
-from agents.ablation import run_missing, summarise, variants
+from agents.ablation import run_missing, summarise, unsettled, variants
 from agents.files import read_rows, write_atomically
 
 
@@ -48,14 +55,15 @@ def main() -> None:
         except ValueError as error:
             stop(error)
     rows = [row for row in read_rows(settings.out) if row["updates"] == settings.updates]
-    summaries = summarise([row for row in rows if row["seed"] in seeds])
+    rows = [row for row in rows if row["seed"] in seeds]
+    summaries = summarise(rows)
     wide_console().print(summary_table(summaries))
     title = (
         f"The published program, slips mended: {settings.seeds} seeds, {settings.updates} updates"
     )
     save_ablation_figure(summaries, title, settings.out.with_suffix(".png"))
-    table = settings.out.with_suffix(".md")
-    write_atomically(table, lambda path: path.write_text(summary_markdown(summaries)))
+    tables = f"{summary_markdown(summaries)}\n{unsettled_markdown(unsettled(rows))}"
+    write_atomically(settings.out.with_suffix(".md"), lambda path: path.write_text(tables))
     print(f"Results, figure and table are in {settings.out.with_suffix('')}.csv, .png and .md")
 
 

@@ -114,8 +114,21 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
 
 def summary_markdown(summaries: Sequence[Summary]) -> str:
     """Return the success rates of the ablation for a page."""
-    rows = [["variant", "stage 0", "stage 1", "stage 2"], ["---"] * 4, *summary_cells(summaries)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown_table(["variant", "stage 0", "stage 1", "stage 2"], summary_cells(summaries))
+
+
+def unsettled_markdown(moves: Sequence[tuple[Summary, Summary]]) -> str:
+    """Return what still moved at the end of the ablation, for a page."""
+    rows = [
+        [last.variant, str(last.stage), f"{before.mean:.3f}", f"{last.mean:.3f}"]
+        for before, last in moves
+    ]
+    return markdown_table(["variant", "stage", "after four fifths", "at the end"], rows)
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -> None:

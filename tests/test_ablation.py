@@ -19,6 +19,7 @@ from agents.ablation import (
     run,
     run_missing,
     summarise,
+    unsettled,
     variants,
 )
 from agents.files import read_rows
@@ -83,8 +84,11 @@ def test_summaries_are_interquartile_means_with_bootstrap_intervals():
         | {"success_rate": rate}
         for i, rate in enumerate(rates)
     ]
-    early = [row | {"update": 5, "success_rate": 9.0} for row in rows]
+    early = [row | {"update": 8, "success_rate": 0.9} for row in rows]
     (summary,) = summarise(early + rows)
+    ((before, last),) = unsettled(early + rows)
+    assert (before.mean, last) == (pytest.approx(0.9), summary)
+    assert unsettled([*rows, *(row | {"update": 8} for row in rows)]) == []
     assert (summary.variant, summary.stage, summary.seeds) == ("published", 1, 10)
     assert summary.mean == pytest.approx(stats.trim_mean(rates, 0.25))
     interval = stats.bootstrap(
