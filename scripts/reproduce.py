@@ -3,6 +3,7 @@
 python scripts/reproduce.py --updates 60 --seed 0
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def main() -> None:
     ]
     console.print(score_table(scores, "What the last line means (optimum: all problems)"))
     write_rows(out / "evaluations.csv", rows)
+    write_rows(out / "scores.csv", [dataclasses.asdict(score) for score in scores])
     title = f"The published program, seed {given.seed}"
     save_learning_curve(rows, "update", "updates", title, out / "learning_curve.png")
     console.print(f"CSV and plot are in {out}")
