@@ -53,10 +53,10 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | 10  | `[CTX]` | none, but costs a step |
     | 11  | `[MUL]` | accumulator empty: becomes a·b. Otherwise times d at stages 1 and 2 |
     | 12  | `[ADD]` | accumulator plus c, unless empty |
-    | 13  | `[SUB]` | accumulator minus d (minus e with the flag set) at stages 1 (2), unless empty |
+    | 13  | `[SUB]` | at stages 1 and 2 accumulator minus d (at stage 2 minus e if the flag is set), unless empty |
     | 14  | `[ANS]` | ends the episode and scores the accumulator |
     | 15  | `[STO]` | sets the flag |
-    | 16  | `[RCL]` | with the flag set: accumulator becomes d·e at stage 2; 0 at 0, 1 if empty |
+    | 16  | `[RCL]` | if the flag is set: at stage 2 the accumulator becomes d·e, at stages 0 and 1 an empty one becomes 0 |
     | 17  | `[EOS]` | none, but costs a step |
 
     `info["action_mask"]` and `action_masks()` mark the tokens to which the rules give an effect in
