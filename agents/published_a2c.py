@@ -174,20 +174,22 @@ class Network(nn.Module):
         self.pi = nn.Linear(hidden_size, N_TOKENS)
         self.v = nn.Linear(hidden_size, 1)
 
-    def start(self, contexts: th.Tensor, stages: th.Tensor) -> th.Tensor:
-        """Return the initial hidden states, shape (n, hidden_size).
+    def start(self, contexts: th.Tensor, stages: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Return the initial hidden states that differ, and which of them each sequence has.
 
         The publication means tanh(m_i + s_i), m_i the mean embedding of context i and s_i the
         embedding of its stage, but averages the contexts of the whole batch: it builds
-        m_j + s_i for all j and i, and the mean over j, equal to tanh(mean_j m_j + s_i).
+        m_j + s_i for all j and i, and the mean over j, equal to tanh(mean_j m_j + s_i). That is
+        one state a stage.
+
+        :return: states, shape (m, hidden_size), and their numbers, int64, shape (n,)
         """
-        if self.own_context:
-            means = functional.embedding_bag(
-                contexts, self.emb.weight, mode="mean", padding_idx=EOS
-            )
-        else:
-            means = self.emb(contexts).mean(dim=(0, 1))
-        return th.tanh(means + self.stage_emb(stages))
+        if not self.own_context:
+            mean = self.emb(contexts).mean(dim=(0, 1))
+            return th.tanh(mean + self.stage_emb.weight), stages
+        means = functional.embedding_bag(contexts, self.emb.weight, mode="mean", padding_idx=EOS)
+        states = th.tanh(means + self.stage_emb(stages))
+        return states, th.arange(len(states), device=states.device)
 
     def input_gates(self) -> th.Tensor:
         """Return what each token adds to the GRU's gates, shape (18, 3 * hidden_size).
@@ -203,10 +205,12 @@ class Network(nn.Module):
         The cell is torch's: nn.GRU, equation by equation.
         """
         _, weight, _, bias = self.rnn.all_weights[0]
-        reset_x, update_x, new_x = functional.embedding(token, gates).chunk(3, dim=1)
-        reset_h, update_h, new_h = functional.linear(hidden, weight, bias).chunk(3, dim=1)
-        new = th.tanh(new_x + th.sigmoid(reset_x + reset_h) * new_h)
-        return th.lerp(new, hidden, th.sigmoid(update_x + update_h))
+        sizes = [2 * hidden.shape[1], hidden.shape[1]]
+        gates_x, new_x = th.split(functional.embedding(token, gates), sizes, dim=1)
+        gates_h, new_h = th.split(functional.linear(hidden, weight, bias), sizes, dim=1)
+        reset, update = th.sigmoid(gates_x + gates_h).chunk(2, dim=1)
+        new = th.tanh(new_x + reset * new_h)
+        return th.lerp(new, hidden, update)
 
 
 class Rollout(NamedTuple):
@@ -217,20 +221,25 @@ class Rollout(NamedTuple):
     values: th.Tensor
 
 
-def roll_out(network: Network, hidden: th.Tensor, steps: int, greedy: bool) -> Rollout:
-    """Emit sequences of tokens from initial states, shape (n, hidden_size)."""
+def roll_out(
+    network: Network, states: th.Tensor, numbers: th.Tensor, steps: int, greedy: bool
+) -> Rollout:
+    """Emit a sequence of tokens from each of the initial states numbered: see ``start``."""
     gates = network.input_gates()
-    token = th.full((len(hidden),), CTX, device=hidden.device)
-    tokens, states = [], []
-    for _ in range(steps):
-        hidden = network.step(gates, token, hidden)
+    context_end = th.full((len(states),), CTX, device=states.device)
+    # Sequences that start alike are alike until they draw: the first step is taken once for each.
+    hidden = functional.embedding(numbers, network.step(gates, context_end, states))
+    tokens, outputs = [], [hidden]
+    while True:
         with th.no_grad():
             logits = network.pi(hidden)
-            token = logits.argmax(dim=1) if greedy else sample(logits)
-        tokens.append(token)
-        states.append(hidden)
-    outputs = th.stack(states, dim=1)  # both heads read all steps at once
-    return Rollout(th.stack(tokens, dim=1), network.pi(outputs), network.v(outputs).squeeze(2))
+            tokens.append(logits.argmax(dim=1) if greedy else sample(logits))
+        if len(tokens) == steps:
+            break
+        hidden = network.step(gates, tokens[-1], hidden)
+        outputs.append(hidden)
+    output = th.stack(outputs, dim=1)  # both heads read all steps at once
+    return Rollout(th.stack(tokens, dim=1), network.pi(output), network.v(output).squeeze(2))
 
 
 def sample(logits: th.Tensor) -> th.Tensor:
@@ -323,8 +332,8 @@ class PublishedA2C:
         device = self.settings.device
         contexts = th.as_tensor(contexts_of(problems), device=device)
         stages = th.as_tensor(problems.stages, device=device)
-        hidden = self.network.start(contexts, stages)
-        return roll_out(self.network, hidden, self.settings.steps, greedy)
+        states, numbers = self.network.start(contexts, stages)
+        return roll_out(self.network, states, numbers, self.settings.steps, greedy)
 
 
 # ------------------------------------------------------------------------------------- program

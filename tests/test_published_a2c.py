@@ -112,13 +112,17 @@ def test_the_batch_average_is_the_published_broadcast():
     contexts, stages = th.as_tensor(contexts_of(problems)), th.as_tensor(problems.stages)
     means = network.emb(contexts).mean(dim=1)  # (B, d)
     literal = th.tanh((means + network.stage_emb(stages).unsqueeze(1)).mean(dim=1))  # (B, B, d)
-    th.testing.assert_close(network.start(contexts, stages), literal, atol=1e-6, rtol=1e-5)
+    states, numbers = network.start(contexts, stages)
+    th.testing.assert_close(states[numbers], literal, atol=1e-6, rtol=1e-5)
 
 
 def test_own_context_sees_nothing_but_its_own():
     network = Network(8, own_context=True)
     problems = mixed_problems()
-    together = network.start(th.as_tensor(contexts_of(problems)), th.as_tensor(problems.stages))
+    states, numbers = network.start(
+        th.as_tensor(contexts_of(problems)), th.as_tensor(problems.stages)
+    )
+    together = states[numbers]
     for i in range(len(problems.stages)):
         alone = Problems(problems.digits[i : i + 1], problems.stages[i : i + 1])
         context = th.as_tensor(contexts_of(alone))  # not padded
@@ -128,18 +132,20 @@ def test_own_context_sees_nothing_but_its_own():
         th.testing.assert_close(together[i], expected, atol=1e-6, rtol=1e-5)
 
 
-def test_a_rollout_is_the_gru_that_reads_its_own_tokens():
-    network = Network(12, own_context=True)
+@pytest.mark.parametrize("own_context", [False, True])
+def test_a_rollout_is_the_gru_that_reads_its_own_tokens(own_context):
+    network = Network(12, own_context)
     problems = mixed_problems()
-    hidden = network.start(th.as_tensor(contexts_of(problems)), th.as_tensor(problems.stages))
-    rollout = roll_out(network, hidden, steps=7, greedy=False)
+    start = network.start(th.as_tensor(contexts_of(problems)), th.as_tensor(problems.stages))
+    rollout = roll_out(network, *start, steps=7, greedy=False)
+    hidden = start[0][start[1]]
     first = th.full((len(hidden), 1), CTX)
     outputs, _ = network.rnn(
         network.emb(th.cat([first, rollout.tokens[:, :-1]], dim=1)), hidden.unsqueeze(0)
     )
     th.testing.assert_close(rollout.logits, network.pi(outputs), atol=1e-6, rtol=1e-5)
     th.testing.assert_close(rollout.values, network.v(outputs)[..., 0], atol=1e-6, rtol=1e-5)
-    greedy = roll_out(network, hidden, steps=7, greedy=True)
+    greedy = roll_out(network, *start, steps=7, greedy=True)
     assert th.equal(greedy.tokens, greedy.logits.argmax(dim=2))
 
 
@@ -243,19 +249,19 @@ def test_gradients_against_finite_differences(loss_until_answer, per_step_values
     network = Network(3, own_context=False).double()
     problems = draw_problems(random.Random(0), 5, 1)
     contexts = contexts_of(problems)
-    hidden = network.start(th.as_tensor(contexts), th.as_tensor(problems.stages))
-    rollout = roll_out(network, hidden, steps=6, greedy=False)
+    states, numbers = network.start(th.as_tensor(contexts), th.as_tensor(problems.stages))
+    rollout = roll_out(network, states, numbers, steps=6, greedy=False)
     rollout.tokens[:3, 2] = ANS  # after the fact: then the outputs must be computed anew
     tokens = rollout.tokens.numpy()
     returns = np.array([1.1, 0.05, 0.0, 0.2, 0.0])
 
     gates = network.input_gates()
-    states = []
+    hidden, outputs = states[numbers], []
     for column in th.nn.functional.pad(rollout.tokens[:, :-1], (1, 0), value=CTX).T:
         hidden = network.step(gates, column, hidden)
-        states.append(hidden)
-    outputs = th.stack(states, dim=1)
-    rollout = Rollout(rollout.tokens, network.pi(outputs), network.v(outputs).squeeze(2))
+        outputs.append(hidden)
+    output = th.stack(outputs, dim=1)
+    rollout = Rollout(rollout.tokens, network.pi(output), network.v(output).squeeze(2))
     loss = sequence_loss(settings, rollout, th.as_tensor(returns))
     loss.backward()
 
