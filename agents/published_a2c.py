@@ -100,17 +100,24 @@ class Problems(NamedTuple):
     stages: Integers
 
 
-def draw_digit(randomness: random.Random) -> int:
-    """Return ``randomness.randint(0, 9)``, drawn as Python draws it but without its overhead."""
-    digit = randomness.getrandbits(4)
-    while digit > 9:
-        digit = randomness.getrandbits(4)
-    return digit
+def draw_digits(randomness: random.Random, n: int) -> Integers:
+    """Return what n calls of ``randomness.randint(0, 9)`` return, and leave its state as they do.
+
+    Each call takes the upper four bits of 32-bit words until they make a digit. Taking as many
+    words at a time as digits are missing takes the same words.
+    """
+    digits = np.empty(0, dtype=np.int64)
+    while len(digits) < n:
+        missing = n - len(digits)
+        words = randomness.getrandbits(32 * missing).to_bytes(4 * missing, "little")
+        drawn = np.frombuffer(words, dtype="<u4") >> 28
+        digits = np.concatenate([digits, drawn[drawn < 10].astype(np.int64)])
+    return digits
 
 
 def draw_problems(randomness: random.Random, n: int, stage: int | None) -> Problems:
     """Draw problems of one stage, or of a stage each, in the published order: digit by digit."""
-    digits = np.array([draw_digit(randomness) for _ in range(5 * n)]).reshape(n, 5)
+    digits = draw_digits(randomness, 5 * n).reshape(n, 5)
     if stage is None:
         return Problems(digits, np.array([randomness.randrange(rules.N_STAGES) for _ in range(n)]))
     return Problems(digits, np.full(n, stage))

@@ -30,7 +30,15 @@ from toolenv_gym.tokens import ANS, CTX, EOS
 
 
 class LiteralA2C(PublishedA2C):
-    """The published program's own way to update."""
+    """The published program's own way to draw problems and to update."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.optimizer = th.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+
+    def draw(self, n: int, stage: int | None) -> Problems:
+        digits = [[self.randomness.randint(0, 9) for _ in range(5)] for _ in range(n)]
+        return Problems(np.array(digits), np.full(n, stage))
 
     def update(self) -> tuple[float, float]:
         problems = self.draw(self.settings.batch_size, self.next_stage())

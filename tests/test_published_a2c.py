@@ -22,7 +22,7 @@ from agents.published_a2c import (
     Rollout,
     Settings,
     contexts_of,
-    draw_digit,
+    draw_digits,
     draw_problems,
     draw_samples,
     evaluate_stages,
@@ -85,7 +85,9 @@ def test_reproduce_prints_the_published_lines(tmp_path):
 
 def test_random_numbers_are_drawn_as_published():
     ours, pythons = random.Random(3), random.Random(3)
-    assert [draw_digit(ours) for _ in range(999)] == [pythons.randint(0, 9) for _ in range(999)]
+    for n in (1, 5, 999):
+        assert draw_digits(ours, n).tolist() == [pythons.randint(0, 9) for _ in range(n)]
+        assert ours.getstate() == pythons.getstate()
     logits = th.randn(500, 18, generator=th.Generator().manual_seed(0))
     th.manual_seed(1)
     drawn = sample(logits)
