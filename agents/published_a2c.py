@@ -15,9 +15,9 @@ whole sequences).
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -212,12 +212,20 @@ class Network(nn.Module):
         The cell is torch's: nn.GRU, equation by equation.
         """
         _, weight, _, bias = self.rnn.all_weights[0]
-        sizes = [2 * hidden.shape[1], hidden.shape[1]]
-        gates_x, new_x = th.split(functional.embedding(token, gates), sizes, dim=1)
-        gates_h, new_h = th.split(functional.linear(hidden, weight, bias), sizes, dim=1)
-        reset, update = th.sigmoid(gates_x + gates_h).chunk(2, dim=1)
-        new = th.tanh(new_x + reset * new_h)
-        return th.lerp(new, hidden, update)
+        return gru_cell(gates, token, hidden, weight, bias)[0]
+
+
+def gru_cell(
+    gates: th.Tensor, token: th.Tensor, hidden: th.Tensor, weight: th.Tensor, bias: th.Tensor
+) -> tuple[th.Tensor, th.Tensor, th.Tensor, th.Tensor]:
+    """Return the new states, and what their gradient takes: reset and update gates, new, new_h."""
+    sizes = [2 * hidden.shape[1], hidden.shape[1]]
+    both_x, new_x = th.split(functional.embedding(token, gates), sizes, dim=1)
+    both_h, new_h = th.split(functional.linear(hidden, weight, bias), sizes, dim=1)
+    both = th.sigmoid(both_x + both_h)
+    reset, update = both.chunk(2, dim=1)
+    new = th.tanh(new_x + reset * new_h)
+    return th.lerp(new, hidden, update), both, new, new_h
 
 
 class Rollout(NamedTuple):
@@ -228,25 +236,73 @@ class Rollout(NamedTuple):
     values: th.Tensor
 
 
+class Recurrence(th.autograd.Function):
+    """The steps after the first: forwards with the drawing of tokens, backwards through time.
+
+    It is :meth:`Network.step` with the gradient written out, which takes far fewer and larger
+    operations than autograd's: the weights' gradient is one product for all steps.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: th.Tensor,
+        gates: th.Tensor,
+        weight: th.Tensor,
+        bias: th.Tensor,
+        draw: Callable[[th.Tensor], th.Tensor],
+        steps: int,
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Return the states of all steps, shape (n, steps, hidden_size), and the tokens."""
+        outputs, tokens, saved = [hidden], [draw(hidden)], []
+        for _ in range(steps - 1):
+            hidden, *for_backward = gru_cell(gates, tokens[-1], outputs[-1], weight, bias)
+            saved += [outputs[-1], *for_backward]
+            outputs.append(hidden)
+            tokens.append(draw(hidden))
+        all_tokens = th.stack(tokens, dim=1)
+        ctx.save_for_backward(all_tokens, gates, weight, *saved)
+        ctx.mark_non_differentiable(all_tokens)
+        return th.stack(outputs, dim=1), all_tokens
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor | None, ...]:
+        tokens, gates, weight, *saved = ctx.saved_tensors
+        carried = gradients[0][:, -1]
+        from_x, from_h = [], []
+        for step in reversed(range(tokens.shape[1] - 1)):
+            hidden, both, new, new_h = saved[4 * step : 4 * step + 4]
+            reset, update = both.chunk(2, dim=1)
+            d_new = carried * (1 - update) * (1 - new * new)
+            d_both = th.cat([d_new * new_h, carried * (hidden - new)], dim=1) * both * (1 - both)
+            from_x.append(th.cat([d_both, d_new], dim=1))
+            from_h.append(th.cat([d_both, d_new * reset], dim=1))
+            carried = gradients[0][:, step] + th.addmm(carried * update, from_h[-1], weight)
+        read = tokens[:, :-1].flip(1).T.flatten()  # the last step came first
+        d_gates = th.zeros_like(gates).index_add_(0, read, th.cat(from_x))
+        d_recurrent = th.cat(from_h)
+        hiddens = th.cat(saved[0::4][::-1])
+        return carried, d_gates, d_recurrent.T @ hiddens, d_recurrent.sum(dim=0), None, None
+
+
 def roll_out(
     network: Network, states: th.Tensor, numbers: th.Tensor, steps: int, greedy: bool
 ) -> Rollout:
     """Emit a sequence of tokens from each of the initial states numbered: see ``start``."""
+
+    def draw(hidden: th.Tensor) -> th.Tensor:
+        logits = network.pi(hidden)
+        return logits.argmax(dim=1) if greedy else sample(logits)
+
     gates = network.input_gates()
     context_end = th.full((len(states),), CTX, device=states.device)
     # Sequences that start alike are alike until they draw: the first step is taken once for each.
     hidden = functional.embedding(numbers, network.step(gates, context_end, states))
-    tokens, outputs = [], [hidden]
-    while True:
-        with th.no_grad():
-            logits = network.pi(hidden)
-            tokens.append(logits.argmax(dim=1) if greedy else sample(logits))
-        if len(tokens) == steps:
-            break
-        hidden = network.step(gates, tokens[-1], hidden)
-        outputs.append(hidden)
-    output = th.stack(outputs, dim=1)  # both heads read all steps at once
-    return Rollout(th.stack(tokens, dim=1), network.pi(output), network.v(output).squeeze(2))
+    _, weight, _, bias = network.rnn.all_weights[0]
+    outputs, tokens = Recurrence.apply(  # type: ignore[no-untyped-call]
+        hidden, gates, weight, bias, draw, steps
+    )
+    return Rollout(tokens, network.pi(outputs), network.v(outputs).squeeze(2))
 
 
 def sample(logits: th.Tensor) -> th.Tensor:

@@ -385,8 +385,8 @@ def test_memory_grows_linearly_with_the_batch(own_context):
         totals.append(measured.total)
         largest.append(measured.largest)
     assert totals[2] - totals[1] == pytest.approx(totals[1] - totals[0], rel=0.01)
-    # The published tensor of contexts would have 3,000 * 3,000 * 96 elements.
-    assert largest[2] < 3_000 * 6 * 96 * 4 * 1.01
+    # The gates' gradients of all steps; the published contexts would be 500 times as large.
+    assert largest[2] <= 3_000 * 6 * 3 * 96 * 4
 
 
 @pytest.mark.skipif(not th.cuda.is_available(), reason="this machine has no CUDA device")
