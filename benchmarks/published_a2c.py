@@ -103,7 +103,7 @@ class LiteralA2C(PublishedA2C):
 class BenchmarkSettings:
     turns: int = 10
     """counted turns of each version, after one that is not"""
-    updates: int = 30
+    updates: int = 100
     """updates a turn"""
     batch_sizes: tuple[int, ...] = (1, 1_000, 20_000)
     """batch sizes whose peak memory is measured"""
