@@ -9,11 +9,10 @@ from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from toolenv_gym import oracle, rules
-from toolenv_gym.compiled import mask_batch, outcome_batch, play_batch
+from toolenv_gym import oracle
+from toolenv_gym.compiled import EpisodeBatch
 from toolenv_gym.observation import PREVIOUS, observation_space, observe
 from toolenv_gym.oracle import Task
-from toolenv_gym.tokens import ANS
 
 BATCH = 20_000  # episodes played side by side: bounds the memory
 
@@ -93,37 +92,23 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
     n = len(digits)
     observations = observe(digits, task.stage)
     stages = np.full(n, task.stage)
-    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+    batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
     tokens = np.full((n, task.max_steps), -1)
-    over, returns = np.zeros(n, dtype=np.bool_), np.zeros(n)
     state, starts = None, np.ones(n, dtype=np.bool_)
-    for steps in range(task.max_steps):
+    for step in range(task.max_steps):
         masks: dict[str, Any] = {}
         if isinstance(model, MaskablePPO):
-            masks["action_masks"] = mask_batch(task.rule_set, stages, machines)
+            masks["action_masks"] = batch.action_masks()
         emitted, state = model.predict(
             _encode(observations, model), state, starts, deterministic=True, **masks
         )
         starts[:] = False
-        tokens[~over, steps] = emitted[~over]
-        play_batch(
-            task.rule_set,
-            task.shaping,
-            task.max_steps,
-            stages,
-            digits,
-            machines,
-            steps,
-            emitted,
-            over,
-            returns,
-        )
+        tokens[~batch.over, step] = emitted[~batch.over]
+        batch.play(emitted)
         observations[:, PREVIOUS] = emitted
-        if over.all():
+        if batch.over.all():
             break
-    answered = (tokens == ANS).any(axis=1)
-    correct, reached = outcome_batch(task.rule_set, stages, digits, machines)
-    return Episodes(digits, tokens, returns, answered & correct, answered & reached)
+    return Episodes(digits, tokens, batch.returns, *batch.outcomes())
 
 
 def _encode(observations: Integers, model: BaseAlgorithm) -> npt.NDArray[Any]:

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from toolenv_gym import rules
-from toolenv_gym.compiled import outcome_batch, play_batch
+from toolenv_gym.compiled import EpisodeBatch
 from toolenv_gym.observation import CONTEXT, observe
 from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS
 
@@ -142,25 +142,10 @@ class Outcomes(NamedTuple):
 
 def score(rule_set: int, problems: Problems, tokens: Integers) -> Outcomes:
     """Play sequences of tokens, shape (n, steps), on their problems."""
-    n = len(problems.stages)
-    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
-    over, returns = np.zeros(n, dtype=np.bool_), np.zeros(n)
-    for step, column in enumerate(np.ascontiguousarray(tokens.T)):
-        play_batch(
-            rule_set,
-            rules.SHAPING,
-            rules.MAX_STEPS,
-            problems.stages,
-            problems.digits,
-            machines,
-            step,
-            column,
-            over,
-            returns,
-        )
-    answered = (tokens == ANS).any(axis=1)
-    correct, reached = outcome_batch(rule_set, problems.stages, problems.digits, machines)
-    return Outcomes(returns, answered & correct, answered & reached)
+    batch = EpisodeBatch(rule_set, rules.SHAPING, rules.MAX_STEPS, *problems)
+    for column in np.ascontiguousarray(tokens.T):
+        batch.play(column)
+    return Outcomes(batch.returns, *batch.outcomes())
 
 
 # ------------------------------------------------------------------------------------- network

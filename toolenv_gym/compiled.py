@@ -1,4 +1,4 @@
-"""The rules as numba sees them, and the kernel that plays a batch of episodes.
+"""The rules as numba sees them, and batches of episodes that are played with them.
 
 Importing this module makes every function of :mod:`toolenv_gym.rules` callable from compiled code;
 nothing is written a second time. Kernels are cached on disk by numba, which does not look into the
@@ -107,3 +107,53 @@ def outcome_batch(
         correct[i] = rules.is_correct(rule_set, problem, stages[i], machine)
         reached[i] = rules.reached_target(problem, stages[i], machine)
     return correct, reached
+
+
+class EpisodeBatch:
+    """n episodes, one on each problem, played side by side from their start.
+
+    :param digits: int64, shape (n, 5)
+    :param stages: int64, shape (n,)
+    """
+
+    def __init__(
+        self,
+        rule_set: int,
+        shaping: float,
+        max_steps: int,
+        digits: npt.NDArray[np.int64],
+        stages: npt.NDArray[np.int64],
+    ) -> None:
+        n = len(digits)
+        self._rules = (rule_set, shaping, max_steps)
+        self._digits, self._stages = digits, stages
+        self._machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+        self._answered = np.zeros(n, dtype=np.bool_)
+        self._steps = 0
+        self.over = np.zeros(n, dtype=np.bool_)
+        self.returns = np.zeros(n)
+
+    def play(self, tokens: npt.NDArray[np.int64]) -> None:
+        """Play one token, shape (n,), in each episode that is not over yet."""
+        self._answered |= ~self.over & (tokens == ANS)
+        play_batch(
+            *self._rules,
+            self._stages,
+            self._digits,
+            self._machines,
+            self._steps,
+            tokens,
+            self.over,
+            self.returns,
+        )
+        self._steps += 1
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Return which tokens have an effect now, shape (n, 18)."""
+        masks: npt.NDArray[np.bool_] = mask_batch(self._rules[0], self._stages, self._machines)
+        return masks
+
+    def outcomes(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Tell which episodes answered the graded and which the described target."""
+        correct, reached = outcome_batch(self._rules[0], self._stages, self._digits, self._machines)
+        return self._answered & correct, self._answered & reached

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from numba import njit
 
 from toolenv_gym import arguments, rules
-from toolenv_gym.compiled import load_digits, load_machine, play_batch, store_machine
+from toolenv_gym.compiled import EpisodeBatch, load_digits, load_machine, store_machine
 from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
 
 Rewards = npt.NDArray[np.float64]
@@ -158,23 +158,11 @@ def mean_return(task: Task, sequence: Sequence[int]) -> float:
     """
     _check_tokens(sequence)
     digits = all_digits(task.stage)
-    n = len(digits)
-    stages, over, returns = np.full(n, task.stage), np.zeros(n, dtype=np.bool_), np.zeros(n)
-    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
-    for steps, token in enumerate(sequence[: task.max_steps]):
-        play_batch(
-            task.rule_set,
-            task.shaping,
-            task.max_steps,
-            stages,
-            digits,
-            machines,
-            steps,
-            np.full(n, token),
-            over,
-            returns,
-        )
-    return float(returns.mean())
+    stages = np.full(len(digits), task.stage)
+    batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
+    for token in sequence[: task.max_steps]:
+        batch.play(np.full(len(digits), token))
+    return float(batch.returns.mean())
 
 
 def mean_random_return(task: Task) -> float:
