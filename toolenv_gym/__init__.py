@@ -10,5 +10,13 @@ from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
 __all__ = ["ToolArithEnv", "ToolArithMemoryEnv"]
 __version__ = "0.1.0"
 
-register(id="ToolArith-v0", entry_point="toolenv_gym.env:ToolArithEnv")
-register(id="ToolArithMemory-v0", entry_point="toolenv_gym.env:ToolArithMemoryEnv")
+register(
+    id="ToolArith-v0",
+    entry_point="toolenv_gym.env:ToolArithEnv",
+    vector_entry_point="toolenv_gym.vector:ToolArithVectorEnv",
+)
+register(
+    id="ToolArithMemory-v0",
+    entry_point="toolenv_gym.env:ToolArithMemoryEnv",
+    vector_entry_point="toolenv_gym.vector:ToolArithMemoryVectorEnv",
+)

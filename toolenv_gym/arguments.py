@@ -5,6 +5,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from toolenv_gym.rules import N_STAGES, Digits
 
 MAX_BUDGET = 16  # above it the published MUL could overflow an int64
@@ -64,3 +67,42 @@ def check_digits(digits: Any) -> Digits:
     if len(values) != 5 or not all(0 <= value <= 9 for value in values):
         raise ValueError(message)
     return values
+
+
+def check_num_envs(num_envs: Any) -> int:
+    """Return the number of sub-environments as an int."""
+    return _integer(num_envs, 1, 2**31, "num_envs must be an integer of at least 1")
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed as an int."""
+    return _integer(seed, 0, 2**128, "seed must be an integer of at least 0")
+
+
+def check_reset_mask(mask: Any, n: int) -> npt.NDArray[np.bool_]:
+    """Return a copy of a mask of the sub-environments to be reset."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        kind = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"options['reset_mask'] must be a bool array, got {kind}")
+    if mask.shape != (n,) or not mask.any():
+        raise ValueError(
+            f"options['reset_mask'] must have shape ({n},) and be True somewhere, got {mask}"
+        )
+    return mask.copy()
+
+
+def check_digits_of_each(digits: Any, n: int) -> npt.NDArray[np.int64]:
+    """Return the digits of n problems, shape (n, 5), given those of one for all, or of each."""
+    if np.ndim(digits) < 2:
+        digits = [digits] * n
+    if len(digits) != n:
+        raise ValueError(f"digits must be of one problem or of {n}, got {len(digits)}")
+    return np.array([check_digits(problem) for problem in digits])
+
+
+def check_stage_of_each(stage: Any, n: int) -> npt.NDArray[np.int64]:
+    """Return the stages of n sub-environments, given one for all, or one for each."""
+    stages = check_stages(stage.tolist() if isinstance(stage, np.ndarray) else stage)
+    if len(stages) not in (1, n):
+        raise ValueError(f"stage must be one or {n} of them, got {len(stages)}")
+    return np.resize(np.array(stages), n)

@@ -6,6 +6,8 @@ functions that a kernel calls: after editing ``rules.py``, delete ``toolenv_gym/
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,31 +17,46 @@ from numba.extending import register_jitable
 from toolenv_gym import rules
 from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 for _function in vars(rules).values():
     if inspect.isfunction(_function):
         register_jitable(_function)
 
 
-@njit(cache=True)
+def kernel(function: Function) -> Function:
+    """Compile a function when it is first called, and cache it on disk if any folder allows.
+
+    No code is added that checks for a division by zero: there is none.
+    """
+    compiled: Any
+    try:
+        compiled = njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no cache folder that it can write to
+        compiled = njit(error_model="numpy")(function)
+    return cast(Function, compiled)
+
+
+@kernel
 def load_digits(rows: npt.NDArray[np.int64], i: int) -> rules.Digits:
     """Return row i of an (n, 5) array of digits as the rules take it."""
     return rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3], rows[i, 4]
 
 
-@njit(cache=True)
+@kernel
 def load_machine(rows: npt.NDArray[np.int64], i: int) -> rules.Machine:
     """Return the machine that row i of an (n, 5) array stores."""
     return rules.Machine(rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3], rows[i, 4])
 
 
-@njit(cache=True)
+@kernel
 def store_machine(rows: npt.NDArray[np.int64], i: int, machine: rules.Machine) -> None:
     """Write a machine into row i of an (n, 5) array."""
     for field in range(5):
         rows[i, field] = machine[field]
 
 
-@njit(cache=True)
+@kernel
 def play_batch(
     rule_set: int,
     shaping: float,
@@ -78,7 +95,7 @@ def play_batch(
             returns[i] += reward
 
 
-@njit(cache=True)
+@kernel
 def mask_batch(
     rule_set: int, stages: npt.NDArray[np.int64], machines: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
@@ -92,7 +109,7 @@ def mask_batch(
     return masks
 
 
-@njit(cache=True)
+@kernel
 def outcome_batch(
     rule_set: int,
     stages: npt.NDArray[np.int64],
@@ -107,6 +124,20 @@ def outcome_batch(
         correct[i] = rules.is_correct(rule_set, problem, stages[i], machine)
         reached[i] = rules.reached_target(problem, stages[i], machine)
     return correct, reached
+
+
+@kernel
+def target_batch(
+    rule_set: int, stages: npt.NDArray[np.int64], digits: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the described and the graded targets of n problems."""
+    described = np.empty(len(digits), dtype=np.int64)
+    graded = np.empty(len(digits), dtype=np.int64)
+    for i in range(len(digits)):
+        problem = load_digits(digits, i)
+        described[i] = rules.described_target(problem, stages[i])
+        graded[i] = rules.graded_target(rule_set, problem, stages[i])
+    return described, graded
 
 
 class EpisodeBatch:

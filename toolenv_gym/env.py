@@ -165,9 +165,10 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         fixed = _check_options(options)
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
-        drawn = int(self.np_random.integers(len(self.stages) * rules.N_PROBLEMS))
-        self._stage: int = fixed.get("stage", self.stages[drawn // rules.N_PROBLEMS])
-        self._digits: rules.Digits = fixed.get("digits", rules.digits_of(drawn % rules.N_PROBLEMS))
+        drawn = int(self.np_random.integers(rules.draw_range(len(self.stages))))
+        index, problem = rules.split_draw(drawn)
+        self._stage: int = fixed.get("stage", self.stages[index])
+        self._digits: rules.Digits = fixed.get("digits", rules.digits_of(problem))
         self._machine = rules.START
         self._tokens: list[int] = []
         self._reward = 0.0

@@ -18,10 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from toolenv_gym import arguments, rules
-from toolenv_gym.compiled import EpisodeBatch, load_digits, load_machine, store_machine
+from toolenv_gym.compiled import EpisodeBatch, kernel, load_digits, load_machine, store_machine
 from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
 
 Rewards = npt.NDArray[np.float64]
@@ -248,7 +247,7 @@ def _check_tokens(tokens: Sequence[int]) -> None:
         raise ValueError(f"tokens must be integers 0 to {N_TOKENS - 1}, got {unknown}")
 
 
-@njit(cache=True)
+@kernel
 def _reward_after(
     rule_set: int,
     shaping: float,
@@ -268,7 +267,7 @@ def _reward_after(
     return rules.answer_reward(rule_set, shaping, problem, stage, machine)
 
 
-@njit(cache=True)
+@kernel
 def _raise_returns(
     rule_set: int,
     shaping: float,
@@ -295,7 +294,7 @@ def _raise_returns(
     return settled
 
 
-@njit(cache=True)
+@kernel
 def _total_rewards(
     rule_set: int,
     shaping: float,

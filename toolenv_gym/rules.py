@@ -58,6 +58,16 @@ def digits_of(problem: int) -> Digits:
     )
 
 
+def draw_range(n_stages: int) -> int:
+    """Return how many equally likely starts an episode has: the one draw of a reset is below it."""
+    return n_stages * N_PROBLEMS
+
+
+def split_draw(drawn: int) -> tuple[int, int]:
+    """Return which of the stages, by index, and which problem a reset's draw stands for."""
+    return drawn // N_PROBLEMS, drawn % N_PROBLEMS
+
+
 def milestones(digits: Digits) -> tuple[int, int, int, int, int]:
     """Return g0 = ab, g1 = ab + c, g2 = ab + c - d, g3 = de, g4 = ab + c - de."""
     a, b, c, d, e = digits
@@ -208,6 +218,11 @@ def highest_reward(rule_set: int, shaping: float, digits: Digits, stage: int) ->
     return highest
 
 
+def is_last(max_steps: int, steps: int, token: int) -> bool:
+    """Tell whether a token ends the episode, ``steps`` tokens having been played before it."""
+    return token == ANS or steps + 1 == max_steps
+
+
 def play(
     rule_set: int,
     shaping: float,
@@ -224,6 +239,7 @@ def play(
     :return: the machine, the reward and whether the episode is over: ``[ANS]`` ends it with its
         reward, the last token of the budget (which is still executed) with 0.
     """
+    over = is_last(max_steps, steps, token)
     if token == ANS:
-        return machine, answer_reward(rule_set, shaping, digits, stage, machine), True
-    return transition(rule_set, digits, stage, machine, token), 0.0, steps + 1 == max_steps
+        return machine, answer_reward(rule_set, shaping, digits, stage, machine), over
+    return transition(rule_set, digits, stage, machine, token), 0.0, over

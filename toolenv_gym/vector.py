@@ -1,0 +1,432 @@
+"""The two worlds as native Gymnasium vector environments, compiled with numba.
+
+Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import error
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from toolenv_gym import arguments, episodes, render, rules
+from toolenv_gym.compiled import mask_batch, outcome_batch, target_batch
+from toolenv_gym.env import RegisterValue, ToolArithEnv, ToolArithMemoryEnv
+from toolenv_gym.episodes import Words
+from toolenv_gym.infos import UNREAD, LazyInfos
+from toolenv_gym.observation import LENGTH
+from toolenv_gym.streams import WIDTH as STREAM_WIDTH
+from toolenv_gym.streams import Streams, to_generator, to_row
+from toolenv_gym.tokens import ANS, N_TOKENS
+
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.bool_]
+
+_STATE_KEYS = (
+    "stage", "target", "graded_target", "accumulator", "memory", "steps", "action_mask",
+)  # fmt: skip
+_OUTCOME_KEYS = ("is_success", "reached_target", "tokens")
+
+
+def _unread(*keys: str) -> dict[str, Any]:
+    """Return what a LazyInfos starts with: the keys and their masks."""
+    return {name: UNREAD for key in keys for name in (key, f"_{key}")}
+
+
+_STATE = _unread(*_STATE_KEYS)
+_LAST_STATE = _unread(*_STATE_KEYS, *_OUTCOME_KEYS)
+_RESTARTED = _unread("final_obs", "final_info", *_STATE_KEYS)
+
+
+class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
+    """``ToolArith-v0``, ``num_envs`` times side by side, for ``gymnasium.make_vec``.
+
+    For the same seeds and actions it gives exactly what a ``SyncVectorEnv`` of the scalar
+    environments gives, each sub-environment having its own random stream; only it is much faster,
+    and its infos are computed one by one when they are read. See :class:`toolenv_gym.ToolArithEnv`
+    for the world. All arrays that it returns are the caller's to keep and to change.
+
+    ``reset(options=...)`` takes, beside ``"digits"`` (one problem, or one a sub-environment, shape
+    (num_envs, 5)) and ``"stage"`` (one, or one a sub-environment), the ``"reset_mask"`` of
+    Gymnasium's vector environments: a bool array of those to be reset, the others go on.
+
+    ``np_random`` gives copies of the random generators: drawing from them changes nothing.
+
+    :param num_envs: at least 1
+    :param stage: see :class:`toolenv_gym.ToolArithEnv`, as are the next three
+    :param max_steps: budget of tokens
+    :param shaping: weight of the milestones in the reward
+    :param render_mode: ``render()`` gives a tuple of a frame for each sub-environment
+    :param autoreset_mode: ``NEXT_STEP``, ``SAME_STEP`` or ``DISABLED``, see Gymnasium
+    """
+
+    metadata: dict[str, Any] = ToolArithEnv.metadata
+    scalar_class: ClassVar[type[ToolArithEnv]] = ToolArithEnv
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        stage: arguments.Stage = 0,
+        max_steps: int = rules.MAX_STEPS,
+        shaping: float = rules.SHAPING,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        self.num_envs = arguments.check_num_envs(num_envs)
+        scalar = self.scalar_class(stage, max_steps, shaping, render_mode)  # checks them
+        self.rule_set = scalar.rule_set
+        self.max_steps, self.shaping = scalar.max_steps, scalar.shaping
+        self.render_mode = scalar.render_mode
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
+        self.single_observation_space = scalar.observation_space
+        self.single_action_space = scalar.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.set_stage(stage)
+        self._seeds: list[int | None] = [None] * self.num_envs
+        self._streams: Streams = np.zeros((self.num_envs, STREAM_WIDTH), dtype=np.uint64)
+        self._words = np.zeros((episodes.n_words(self.max_steps), self.num_envs), dtype=np.uint64)
+        self._started = False
+        self._rules = (
+            self.rule_set,
+            self.shaping,
+            self.max_steps,
+            self.autoreset_mode == AutoresetMode.SAME_STEP,
+            self.autoreset_mode == AutoresetMode.NEXT_STEP,
+        )
+
+    def set_stage(self, stage: arguments.Stage) -> None:
+        """Change the stage or stages that resets draw from; the present episodes go on."""
+        self.stages = arguments.check_stages(stage)
+        self._stages = np.array(self.stages, dtype=np.int64)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Integers, dict[str, Any]]:
+        """Start episodes; see the class for ``options``.
+
+        :param seed: an int s for s, s + 1, ..., or one or None for each sub-environment
+        """
+        seeds = self._check_seeds(seed)
+        mask, digits, stages = self._check_options(options)
+        chosen = np.flatnonzero(mask)
+        self._seed(chosen, seeds)
+        self._words = self._words.copy()  # earlier infos read the old ones
+        drawn = episodes.draw_starts(self._streams, chosen, len(self._stages))
+        episodes.start_episodes(self._words, chosen, self._stages, drawn, stages, digits)
+        self._started = True
+        infos = LazyInfos(_STATE, _Infos(self.rule_set, self._words, mask))
+        return episodes.observe_episodes(self._words), infos
+
+    def step(
+        self, actions: Integers
+    ) -> tuple[Integers, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        """Play one token in each sub-environment.
+
+        :param actions: integers 0 to 17, shape (num_envs,)
+        :return: observations int64 (num_envs, 8), rewards float64, terminations and truncations
+            bool (num_envs,), infos
+        """
+        if not self._started:
+            raise error.ResetNeeded("The episodes are not started: call reset() before step().")
+        tokens = self._check_actions(actions)
+        before, n = self._words, self.num_envs
+        after = np.empty_like(before)
+        observations = np.empty((n, LENGTH), dtype=np.int64)
+        rewards = np.empty(n)
+        terminations = np.empty(n, dtype=np.bool_)
+        n_ended = episodes.step_episodes(
+            *self._rules,
+            self._stages,
+            self._streams,
+            before,
+            after,
+            tokens,
+            observations,
+            rewards,
+            terminations,
+        )
+        if n_ended < 0:
+            self._refuse(n_ended, tokens)
+        self._words = after
+        infos = self._step_infos(before, after, tokens, n_ended)
+        return observations, rewards, terminations, np.zeros(n, dtype=np.bool_), infos
+
+    def action_masks(self) -> Mask:
+        """Return which tokens have an effect now, shape (num_envs, 18)."""
+        self._check_started()
+        stages, _, machines, _ = episodes.unpack_episodes(self.rule_set, self._words)
+        masks: Mask = mask_batch(self.rule_set, stages, machines)
+        return masks
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Return a frame for each sub-environment; see ``render_mode``."""
+        self._check_started()
+        if self.render_mode is None:
+            return None
+        draw = render.to_text if self.render_mode == "ansi" else render.to_picture
+        reader = _Infos(self.rule_set, self._words)
+        return tuple(draw(reader.view(i, self.max_steps, self.shaping)) for i in range(len(self)))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return a value for each sub-environment: of an attribute, or of one call of a method."""
+        value = getattr(self, _SCALAR_NAMES.get(name, name))
+        if callable(value):
+            value = value(*args, **kwargs)
+        return tuple(value) if name in _PER_ENV else (value,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each sub-environment."""
+        return self.call(name)
+
+    def __len__(self) -> int:
+        return self.num_envs
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """The seeds of the sub-environments; None where none was ever reset."""
+        return tuple(self._seeds)
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """A copy of each sub-environment's random generator."""
+        return tuple(to_generator(stream) for stream in self._streams)
+
+    def _check_started(self) -> None:
+        if not self._started:
+            raise error.ResetNeeded("The episodes are not started: call reset() first.")
+
+    def _check_actions(self, actions: Any) -> Integers:
+        """Return a copy of the actions as int64, which the infos will read."""
+        tokens = np.array(actions)
+        if tokens.shape != (self.num_envs,) or tokens.dtype.kind not in "iu":
+            raise error.InvalidAction(
+                f"The actions must be tokens, integers 0 to {N_TOKENS - 1}, of shape "
+                f"({self.num_envs},), got {tokens.dtype} of shape {tokens.shape}"
+            )
+        return tokens.astype(np.int64, copy=False)
+
+    def _refuse(self, status: int, tokens: Integers) -> None:
+        if status == episodes.BAD_TOKEN:
+            bad = np.flatnonzero((tokens < 0) | (tokens >= N_TOKENS))
+            raise error.InvalidAction(
+                f"The actions must be tokens, integers 0 to {N_TOKENS - 1}, got "
+                f"{tokens[bad[0]]} for sub-environment {bad[0]}"
+            )
+        over = np.flatnonzero(episodes.are_over(self._words))
+        raise error.ResetNeeded(
+            f"The episodes of sub-environments {over.tolist()} are over: reset them with "
+            f"options={{'reset_mask': ...}} before step()."
+        )
+
+    def _check_seeds(self, seed: Any) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, (Sequence, np.ndarray)):
+            if len(seed) != self.num_envs:
+                raise ValueError(
+                    f"seed must be an int or one for each of {self.num_envs} sub-environments, "
+                    f"got {len(seed)} of them"
+                )
+            return [None if one is None else arguments.check_seed(one) for one in seed]
+        first = arguments.check_seed(seed)
+        return list(range(first, first + self.num_envs))
+
+    def _check_options(self, options: dict[str, Any] | None) -> tuple[Mask, Integers, Integers]:
+        """Return which episodes to reset, and the digits and stages that are fixed, else -1."""
+        options = options or {}
+        unknown = set(options) - {"reset_mask", "digits", "stage"}
+        if unknown:
+            raise ValueError(
+                f"reset options are 'reset_mask', 'digits' and 'stage', got {sorted(unknown)}"
+            )
+        mask = np.ones(self.num_envs, dtype=np.bool_)
+        if "reset_mask" in options:
+            mask = arguments.check_reset_mask(options["reset_mask"], self.num_envs)
+        if not (self._started or mask.all()):
+            raise error.ResetNeeded("The first reset must start all sub-environments.")
+        digits, stages = np.full((self.num_envs, 5), -1), np.full(self.num_envs, -1)
+        if "digits" in options:
+            digits = arguments.check_digits_of_each(options["digits"], self.num_envs)
+        if "stage" in options:
+            stages = arguments.check_stage_of_each(options["stage"], self.num_envs)
+        return mask, digits, stages
+
+    def _seed(self, chosen: Integers, seeds: list[int | None]) -> None:
+        """Give new random streams to the chosen episodes that have a seed or never had a stream."""
+        for i in chosen.tolist():
+            if seeds[i] is not None or self._seeds[i] is None:
+                generator, self._seeds[i] = seeding.np_random(seeds[i])
+                self._streams[i] = to_row(generator)
+
+    def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
+        state = _Infos(self.rule_set, after)
+        if n_ended == 0:
+            return LazyInfos(_STATE, state)
+        if self.autoreset_mode == AutoresetMode.SAME_STEP:
+            return LazyInfos(_RESTARTED, _RestartInfos(state, before, tokens, self.max_steps))
+        return LazyInfos(_LAST_STATE, state)
+
+
+class ToolArithMemoryVectorEnv(ToolArithVectorEnv):
+    """``ToolArithMemory-v0``, ``num_envs`` times side by side: see :class:`ToolArithVectorEnv`."""
+
+    scalar_class: ClassVar[type[ToolArithEnv]] = ToolArithMemoryEnv
+
+
+_PER_ENV = {"action_masks", "np_random", "np_random_seed", "render"}
+_SCALAR_NAMES = {
+    "observation_space": "single_observation_space",
+    "action_space": "single_action_space",
+}
+
+
+class _Infos:
+    """Computes infos of episodes as ``VectorEnv._add_info`` would collect them.
+
+    :param mask: those that give infos, all if None; where they are over, their outcome too
+    """
+
+    def __init__(self, rule_set: int, words: Words, mask: Mask | None = None) -> None:
+        self.rule_set, self.words, self.mask = rule_set, words, mask
+
+    def __call__(self, key: str) -> Any:
+        name = key.removeprefix("_")
+        mask = (
+            np.ones(self.words.shape[1], dtype=np.bool_) if self.mask is None else self.mask.copy()
+        )
+        if name in _OUTCOME_KEYS:
+            mask &= episodes.are_over(self.words)
+        return mask if key != name else self._column(name, mask)
+
+    def _column(self, name: str, mask: Mask) -> npt.NDArray[Any]:
+        """Return a value for each episode, nothing where the mask is False."""
+        values: Any = getattr(self, f"_{name}")()
+        if isinstance(values, list):
+            objects = np.full(len(mask), None, dtype=object)
+            for i in np.flatnonzero(mask):
+                objects[i] = values[i]
+            return objects
+        filled: npt.NDArray[Any] = np.where(
+            mask.reshape(-1, *[1] * (values.ndim - 1)), values, values.dtype.type(0)
+        )
+        return filled
+
+    def _unpack(self) -> tuple[Integers, Integers, Integers, Integers]:
+        unpacked: tuple[Integers, Integers, Integers, Integers] = episodes.unpack_episodes(
+            self.rule_set, self.words
+        )
+        return unpacked
+
+    def _stage(self) -> Integers:
+        return self._unpack()[0]
+
+    def _steps(self) -> Integers:
+        return self._unpack()[3]
+
+    def _targets(self) -> tuple[Integers, Integers]:
+        stages, digits, _, _ = self._unpack()
+        targets: tuple[Integers, Integers] = target_batch(self.rule_set, stages, digits)
+        return targets
+
+    def _target(self) -> Integers:
+        return self._targets()[0]
+
+    def _graded_target(self) -> Integers:
+        return self._targets()[1]
+
+    def _machines(self) -> list[rules.Machine]:
+        return [rules.Machine(*machine) for machine in self._unpack()[2].tolist()]
+
+    def _accumulator(self) -> list[int | None]:
+        return [
+            RegisterValue(machine.acc) if machine.acc_full else None for machine in self._machines()
+        ]
+
+    def _memory(self) -> Flags | list[int | None]:
+        if self.rule_set == rules.PUBLISHED:
+            return np.array([machine.memory_full for machine in self._machines()], dtype=np.bool_)
+        return [
+            RegisterValue(machine.memory) if machine.memory_full else None
+            for machine in self._machines()
+        ]
+
+    def _action_mask(self) -> npt.NDArray[np.int8]:
+        stages, _, machines, _ = self._unpack()
+        masks: npt.NDArray[np.int8] = mask_batch(self.rule_set, stages, machines).astype(np.int8)
+        return masks
+
+    def _outcomes(self) -> tuple[Flags, Flags]:
+        stages, digits, machines, _ = self._unpack()
+        answered = episodes.last_tokens(self.words) == ANS
+        correct, reached = outcome_batch(self.rule_set, stages, digits, machines)
+        return answered & correct, answered & reached
+
+    def _is_success(self) -> Flags:
+        return self._outcomes()[0]
+
+    def _reached_target(self) -> Flags:
+        return self._outcomes()[1]
+
+    def _tokens(self) -> list[tuple[int, ...]]:
+        return [tuple(episodes.tokens_of(self.words, i)) for i in range(self.words.shape[1])]
+
+    def view(self, i: int, max_steps: int, shaping: float) -> render.View:
+        """Return what is drawn of episode i."""
+        one = _Infos(self.rule_set, self.words[:, i : i + 1])
+        stages, digits, _, _ = one._unpack()
+        (machine,), (tokens,) = one._machines(), one._tokens()
+        (over,) = episodes.are_over(one.words)
+        stage, problem = int(stages[0]), tuple(digits[0].tolist())
+        answered = bool(over) and tokens[-1] == ANS
+        return render.View(
+            digits=problem,
+            stage=stage,
+            tokens=tokens,
+            accumulator=one("accumulator")[0],
+            memory=one("memory").tolist()[0],
+            max_steps=max_steps,
+            reward=rules.answer_reward(self.rule_set, shaping, problem, stage, machine)
+            if answered
+            else 0.0,
+            over=bool(over),
+        )
+
+
+class _RestartInfos:
+    """Computes the infos of a step in which episodes ended and new ones began.
+
+    :param state: infos of the episodes after the step
+    :param before: the episodes before it
+    :param tokens: that were played
+    """
+
+    def __init__(self, state: _Infos, before: Words, tokens: Integers, max_steps: int) -> None:
+        self._state, self._before, self._tokens = state, before, tokens
+        self._max_steps = max_steps
+
+    def __call__(self, key: str) -> Any:
+        if not key.removeprefix("_").startswith("final_"):
+            return self._state(key)
+        ended = np.empty_like(self._before)
+        episodes.append_tokens(self._max_steps, self._before, ended, self._tokens)
+        over = episodes.are_over(ended)
+        if key == "final_obs":
+            observations = episodes.observe_episodes(ended)
+            final = np.full(len(over), None, dtype=object)
+            for i in np.flatnonzero(over):
+                final[i] = observations[i].copy()
+            return final
+        if key == "final_info":
+            infos = _Infos(self._state.rule_set, ended, over)
+            return {name: infos(name) for name in _LAST_STATE}
+        return over
