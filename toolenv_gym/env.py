@@ -1,5 +1,6 @@
 """The two environments: one class, which plays :mod:`toolenv_gym.rules`, and a subclass a world."""
 
+import functools
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -169,6 +170,11 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         index, problem = rules.split_draw(drawn)
         self._stage: int = fixed.get("stage", self.stages[index])
         self._digits: rules.Digits = fixed.get("digits", rules.digits_of(problem))
+        self._problem_info = {
+            "stage": self._stage,
+            "target": rules.described_target(self._digits, self._stage),
+            "graded_target": rules.graded_target(self.rule_set, self._digits, self._stage),
+        }
         self._machine = rules.START
         self._tokens: list[int] = []
         self._reward = 0.0
@@ -184,7 +190,9 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         if self._over:
             state = "over" if self._started else "not started"
             raise error.ResetNeeded(f"The episode is {state}: call reset() before step().")
-        if not self.action_space.contains(action):
+        # The space's own check takes longer than all else; it is left to what is no plain int.
+        is_token = type(action) is int and 0 <= action < N_TOKENS
+        if not (is_token or self.action_space.contains(action)):
             raise error.InvalidAction(
                 f"The action must be a token, an integer 0 to {N_TOKENS - 1}, got {action!r}"
             )
@@ -209,11 +217,10 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it."""
         self._check_started()
-        mask = np.zeros(N_TOKENS, dtype=np.bool_)
-        mask[ANS] = True
-        for token in TOOL_TOKENS:
-            mask[token] = rules.has_effect(self.rule_set, self._stage, self._machine, token)
-        return mask
+        machine = self._machine
+        return _action_mask(
+            self.rule_set, self._stage, machine.acc_full, machine.memory_full, machine.head
+        ).copy()
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
         """Return the state as a line of text (``ansi``) or as a picture (``rgb_array``)."""
@@ -247,10 +254,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         return bool(self._machine.memory_full)
 
     def _info(self) -> dict[str, Any]:
-        return {
-            "stage": self._stage,
-            "target": rules.described_target(self._digits, self._stage),
-            "graded_target": rules.graded_target(self.rule_set, self._digits, self._stage),
+        return self._problem_info | {
             "accumulator": self._accumulator(),
             "memory": self._memory(),
             "steps": len(self._tokens),
@@ -318,6 +322,19 @@ class ToolArithMemoryEnv(ToolArithEnv):
 
     def _memory(self) -> int | None:
         return RegisterValue(self._machine.memory) if self._machine.memory_full else None
+
+
+@functools.cache
+def _action_mask(
+    rule_set: int, stage: int, acc_full: int, memory_full: int, head: int
+) -> npt.NDArray[np.bool_]:
+    """Return which tokens have an effect, whatever the values in the registers."""
+    machine = rules.Machine(acc_full, 0, memory_full, 0, head)
+    mask = np.zeros(N_TOKENS, dtype=np.bool_)
+    mask[ANS] = True
+    for token in TOOL_TOKENS:
+        mask[token] = rules.has_effect(rule_set, stage, machine, token)
+    return mask
 
 
 def _check_options(options: dict[str, Any] | None) -> dict[str, Any]:
