@@ -3,6 +3,7 @@
 Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -321,20 +322,21 @@ class _Infos:
         )
         return filled
 
-    def _unpack(self) -> tuple[Integers, Integers, Integers, Integers]:
+    @functools.cached_property
+    def _unpacked(self) -> tuple[Integers, Integers, Integers, Integers]:
         unpacked: tuple[Integers, Integers, Integers, Integers] = episodes.unpack_episodes(
             self.rule_set, self.words
         )
         return unpacked
 
     def _stage(self) -> Integers:
-        return self._unpack()[0]
+        return self._unpacked[0]
 
     def _steps(self) -> Integers:
-        return self._unpack()[3]
+        return self._unpacked[3]
 
     def _targets(self) -> tuple[Integers, Integers]:
-        stages, digits, _, _ = self._unpack()
+        stages, digits, _, _ = self._unpacked
         targets: tuple[Integers, Integers] = target_batch(self.rule_set, stages, digits)
         return targets
 
@@ -345,7 +347,7 @@ class _Infos:
         return self._targets()[1]
 
     def _machines(self) -> list[rules.Machine]:
-        return [rules.Machine(*machine) for machine in self._unpack()[2].tolist()]
+        return [rules.Machine(*machine) for machine in self._unpacked[2].tolist()]
 
     def _accumulator(self) -> list[int | None]:
         return [
@@ -361,12 +363,12 @@ class _Infos:
         ]
 
     def _action_mask(self) -> npt.NDArray[np.int8]:
-        stages, _, machines, _ = self._unpack()
+        stages, _, machines, _ = self._unpacked
         masks: npt.NDArray[np.int8] = mask_batch(self.rule_set, stages, machines).astype(np.int8)
         return masks
 
     def _outcomes(self) -> tuple[Flags, Flags]:
-        stages, digits, machines, _ = self._unpack()
+        stages, digits, machines, _ = self._unpacked
         answered = episodes.last_tokens(self.words) == ANS
         correct, reached = outcome_batch(self.rule_set, stages, digits, machines)
         return answered & correct, answered & reached
@@ -383,7 +385,7 @@ class _Infos:
     def view(self, i: int, max_steps: int, shaping: float) -> render.View:
         """Return what is drawn of episode i."""
         one = _Infos(self.rule_set, self.words[:, i : i + 1])
-        stages, digits, _, _ = one._unpack()
+        stages, digits, _, _ = one._unpacked
         (machine,), (tokens,) = one._machines(), one._tokens()
         (over,) = episodes.are_over(one.words)
         stage, problem = int(stages[0]), tuple(digits[0].tolist())
@@ -427,6 +429,5 @@ class _RestartInfos:
                 final[i] = observations[i].copy()
             return final
         if key == "final_info":
-            infos = _Infos(self._state.rule_set, ended, over)
-            return {name: infos(name) for name in _LAST_STATE}
+            return LazyInfos(_LAST_STATE, _Infos(self._state.rule_set, ended, over))
         return over

@@ -1,0 +1,393 @@
+"""Any Gymnasium vector environment under Stable-Baselines3."""
+
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import cached_property
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from stable_baselines3.common.env_util import is_wrapped
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnv,
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
+
+Infos = dict[str, Any]
+
+ACTION_MASKS = "action_masks"  # the method's name that sb3-contrib fixes
+# What a vector environment's infos hold of ended episodes, while all else is of running ones.
+_FINAL = ("final_obs", "final_info")
+
+
+def _filled(method: Callable[..., Any]) -> Any:
+    """Return a method of ``dict`` that reads the whole row first."""
+
+    def whole(self: "RowInfo", *args: Any) -> Any:
+        self._fill()
+        return method(self, *args)
+
+    return whole
+
+
+class RowInfo(dict[str, Any]):
+    """One environment's info, read from the vector environment's infos key by key when asked for.
+
+    It behaves as the dict would that ``DummyVecEnv`` gives, and copies of it are plain dicts. Most
+    infos are never looked at: to build them all on every step would take longer than the step.
+
+    :param infos: of a vector environment: a key's values are in arrays with one row for each
+        environment, and ``_key``, where there is one, marks the rows that have the key. The
+        infos may compute values only as they are read: no more are read than needed
+    :param row: the environment
+    """
+
+    __slots__ = ("_infos", "_row")
+
+    def __init__(self, infos: Infos, row: int) -> None:
+        self._infos = infos
+        self._row = row
+
+    def __missing__(self, key: str) -> Any:
+        if not _has(self._infos, key, self._row):
+            raise KeyError(key)
+        value = self[key] = _value(self._infos, key, self._row)
+        return value
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or _has(self._infos, key, self._row)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self else default  # noqa: SIM401 (that is what get does)
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __reduce__(self) -> tuple[type[Infos], tuple[Infos]]:
+        return dict, (dict(self),)
+
+    def _fill(self) -> None:
+        """Read what was not read yet; from now on this is an ordinary dict."""
+        for key in _keys(self._infos, self._row):
+            if not dict.__contains__(self, key):
+                self[key] = _value(self._infos, key, self._row)
+        self._infos = {}
+
+    # The methods of dict that see all keys, or can take one away.
+    __delitem__ = _filled(dict.__delitem__)
+    __iter__ = _filled(dict.__iter__)
+    __len__ = _filled(dict.__len__)
+    __or__ = _filled(dict.__or__)
+    __repr__ = _filled(dict.__repr__)
+    __reversed__ = _filled(dict.__reversed__)
+    clear = _filled(dict.clear)
+    copy = _filled(dict.copy)
+    items = _filled(dict.items)
+    keys = _filled(dict.keys)
+    pop = _filled(dict.pop)
+    popitem = _filled(dict.popitem)
+    setdefault = _filled(dict.setdefault)
+    values = _filled(dict.values)
+
+
+class GymVecEnv(VecEnv):
+    """A Gymnasium vector environment as Stable-Baselines3 wants it.
+
+    It plays the trajectories of ``DummyVecEnv`` with each environment in a ``Monitor``, from the
+    same seeds, and gives the same infos, with these differences:
+
+    - infos are read lazily (:class:`RowInfo`)
+    - an ``episode`` that the environment records itself, such as Gymnasium's
+      ``RecordEpisodeStatistics`` does, is kept: wrappers outside of that one may have changed
+      the rewards since
+
+    ``action_masks()``, there if the environment offers it, returns the masks of all environments
+    in one array.
+
+    :param env: with ``AutoresetMode.SAME_STEP``
+    :raises TypeError: ``env`` is no vector environment
+    :raises ValueError: it has another autoreset mode
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        _check(env)
+        self.env = env
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self.metadata = env.metadata
+        self._start = time.time()
+        self._clear_statistics()
+
+    def reset(self) -> VecEnvObs:
+        """Start all episodes anew, with the seeds and options set for this reset."""
+        observations, infos = self.env.reset(
+            seed=_vector_seed(self._seeds),  # type: ignore[arg-type]  # many take a list too
+            options=_vector_options(self._options),
+        )
+        self.reset_infos = [RowInfo(infos, row) for row in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        self._clear_statistics()
+        return _fresh(observations)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take note of the actions, which :meth:`step_wait` plays."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Play one step in all environments."""
+        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        self._returns += rewards
+        self._lengths += 1
+        rows: list[Infos] = []
+        for row in range(self.num_envs):
+            info = RowInfo(infos, row)
+            info["TimeLimit.truncated"] = False
+            rows.append(info)
+        dones = np.logical_or(terminations, truncations)
+        ended = np.flatnonzero(dones).tolist()
+        for row, episode in zip(ended, self._end_episodes(dones), strict=True):
+            rows[row] = _final_info(infos, row, episode, truncated=not terminations[row])
+            self.reset_infos[row] = RowInfo(infos, row)
+        return _fresh(observations), np.array(rewards, dtype=np.float32), dones, rows
+
+    def close(self) -> None:
+        """Close the vector environment."""
+        self.env.close()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """Return a picture of each environment."""
+        frames: Any = self.env.render()
+        return [None] * self.num_envs if frames is None else list(frames)
+
+    @cached_property
+    def action_masks(self) -> Callable[[], npt.NDArray[np.bool_]]:
+        """The method that returns all masks, shape (n_envs, n_actions)."""
+        if not self.has_attr(ACTION_MASKS):
+            raise AttributeError(f"{self.env} has no {ACTION_MASKS}")
+        masks = self._own_method(ACTION_MASKS) or (lambda: self.env_method(ACTION_MASKS))
+        return lambda: np.array(masks(), dtype=np.bool_)
+
+    def has_attr(self, attr_name: str) -> bool:
+        """Return whether the environments have an attribute, or the vector env a method for it."""
+        return self._own_method(attr_name) is not None or super().has_attr(attr_name)
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """Return an attribute of each environment.
+
+        Where the vector environment cannot be asked for theirs, its own stands for all of them.
+        """
+        rows = self._get_indices(indices)
+        envs, base = self._sub_envs(), self.env.unwrapped
+        if envs is not None:
+            return [envs[row].get_wrapper_attr(attr_name) for row in rows]
+        if hasattr(base, "get_attr"):
+            values = base.get_attr(attr_name)
+            return [values[row] for row in rows]
+        return [getattr(base, attr_name) for _ in rows]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of each environment, in the wrapper that has it.
+
+        :raises NotImplementedError: the vector environment can set it only in all at once
+        """
+        rows = list(self._get_indices(indices))
+        envs = self._sub_envs()
+        if envs is not None:
+            for row in rows:
+                envs[row].set_wrapper_attr(attr_name, value)
+            return
+        set_attr = self._reach_all("set_attr", attr_name, rows)
+        # A value that is itself a list would be taken for one value for each environment.
+        set_attr(attr_name, [value] * self.num_envs)
+
+    def env_method(
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
+    ) -> list[Any]:
+        """Call a method of each environment.
+
+        A method that the vector environment has itself, such as ``action_masks`` for all masks at
+        once, is called once in their place. It returns nothing, or a row for each environment.
+
+        :raises NotImplementedError: the vector environment can call it only in all at once
+        """
+        rows = list(self._get_indices(indices))
+        own, envs = self._own_method(method_name), self._sub_envs()
+        if own is not None:
+            # To ask for masks changes nothing in the other environments.
+            if method_name != ACTION_MASKS:
+                self._check_all(method_name, rows)
+            results = own(*method_args, **method_kwargs)
+            return [None if results is None else results[row] for row in rows]
+        if envs is not None:
+            methods = [envs[row].get_wrapper_attr(method_name) for row in rows]
+            return [method(*method_args, **method_kwargs) for method in methods]
+        call = self._reach_all("call", method_name, rows)
+        results = call(method_name, *method_args, **method_kwargs)
+        return [results[row] for row in rows]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """Return whether each environment is in a wrapper; all count as in a ``Monitor``."""
+        rows = self._get_indices(indices)
+        envs = self._sub_envs()
+        if wrapper_class is Monitor or envs is None:
+            return [wrapper_class is Monitor for _ in rows]
+        return [is_wrapped(envs[row], wrapper_class) for row in rows]
+
+    def _clear_statistics(self) -> None:
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, dtype=np.int64)
+
+    def _end_episodes(self, dones: npt.NDArray[np.bool_]) -> list[Infos]:
+        """Return the statistics of the episodes that are over, and begin those of the next."""
+        t = round(time.time() - self._start, 6)
+        returns, lengths = self._returns[dones].tolist(), self._lengths[dones].tolist()
+        self._returns[dones] = 0
+        self._lengths[dones] = 0
+        return [
+            {"r": round(r, 6), "l": length, "t": t}
+            for r, length in zip(returns, lengths, strict=True)
+        ]
+
+    def _sub_envs(self) -> Sequence[gym.Env[Any, Any]] | None:
+        """Return the single environments, if they are at hand."""
+        envs: Sequence[gym.Env[Any, Any]] | None = getattr(self.env.unwrapped, "envs", None)
+        return envs
+
+    def _own_method(self, name: str) -> Callable[..., Any] | None:
+        """Return the vector environment's own method, if it has one of that name.
+
+        What every vector environment has, such as ``reset``, is not meant.
+        """
+        if hasattr(VectorEnv, name):
+            return None
+        env = self.env
+        while not hasattr(env, name):
+            if not isinstance(env, VectorWrapper):
+                return None
+            env = env.env
+        own = getattr(env, name)
+        return own if callable(own) else None
+
+    def _reach_all(self, way: str, name: str, rows: list[int]) -> Callable[..., Any]:
+        """Return the vector environment's method, ``call`` or ``set_attr``, that reaches ``name``.
+
+        It reaches all environments at once: no fewer may be meant.
+        """
+        base = self.env.unwrapped
+        if not hasattr(base, way):
+            raise AttributeError(
+                f"{base} has no {name!r}, and no {way}() to reach its environments"
+            )
+        self._check_all(name, rows)
+        method: Callable[..., Any] = getattr(base, way)
+        return method
+
+    def _check_all(self, name: str, rows: list[int]) -> None:
+        if sorted(rows) != list(range(self.num_envs)):
+            raise NotImplementedError(
+                f"{self.env} reaches {name!r} only in all {self.num_envs} environments at once: "
+                f"leave out indices, got {rows}"
+            )
+
+
+def _check(env: object) -> None:
+    if not isinstance(env, VectorEnv):
+        raise TypeError(
+            f"GymVecEnv takes a gymnasium.vector.VectorEnv, as gymnasium.make_vec makes it, got "
+            f"{env!r}"
+        )
+    mode = env.metadata.get("autoreset_mode")
+    if mode is not AutoresetMode.SAME_STEP:
+        raise ValueError(
+            f"GymVecEnv takes a vector environment with AutoresetMode.SAME_STEP, got {mode}: call "
+            'gymnasium.make_vec(..., vectorization_mode="sync", '
+            'vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP}), or, where the '
+            "environment has a vector class of its own that knows the mode, "
+            "gymnasium.make_vec(..., autoreset_mode=AutoresetMode.SAME_STEP)"
+        )
+
+
+def _vector_seed(seeds: list[int | None]) -> int | list[int | None] | None:
+    """Return seeds, one for each environment, as a vector environment's ``reset`` takes them."""
+    first = seeds[0]
+    if all(seed is None for seed in seeds):
+        return None
+    if first is not None and seeds == list(range(first, first + len(seeds))):
+        return first  # means the same, and some vector environments know no lists
+    return seeds
+
+
+def _vector_options(options: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the options, one dict for each environment, as one for all."""
+    if not all(data_equivalence(each, options[0], exact=True) for each in options):
+        raise ValueError(
+            f"a Gymnasium vector environment takes one dict of options for all environments, got "
+            f"different ones: {options}"
+        )
+    return options[0] or None
+
+
+def _fresh(observations: Any) -> VecEnvObs:
+    """Return a copy of a batch of observations: the environment may write into its own."""
+    if isinstance(observations, dict):
+        return {key: np.array(value) for key, value in observations.items()}
+    if isinstance(observations, tuple):
+        return tuple(np.array(value) for value in observations)
+    return np.array(observations)
+
+
+def _final_info(infos: Infos, row: int, episode: Infos, truncated: bool) -> RowInfo:
+    """Return the info of an episode that ended; its own statistics come before ``episode``."""
+    # Not get(), which would go past a dict that only computes what is indexed.
+    final = infos["final_info"] if "final_info" in infos else {}  # noqa: SIM401
+    info = RowInfo(final, row)
+    info["TimeLimit.truncated"] = truncated
+    info["terminal_observation"] = _value(infos, "final_obs", row)
+    if _has(infos, "episode", row):
+        info["episode"] = _value(infos, "episode", row)
+    elif "episode" not in info:
+        info["episode"] = episode
+    return info
+
+
+def _has(infos: Infos, key: object, row: int) -> bool:
+    """Return whether a row of a vector environment's infos has a key."""
+    if key not in infos or key in _FINAL or _is_mask(infos, key):
+        return False
+    mask = f"_{key}"
+    return mask not in infos or bool(infos[mask][row])
+
+
+def _is_mask(infos: Infos, key: object) -> bool:
+    return isinstance(key, str) and key.startswith("_") and key[1:] in infos
+
+
+def _keys(infos: Infos, row: int) -> list[str]:
+    return [key for key in infos if _has(infos, key, row)]
+
+
+def _value(infos: Infos, key: str, row: int) -> Any:
+    """Return a row's value, which is its own copy."""
+    value = infos[key]
+    if isinstance(value, dict):
+        return {inner: _value(value, inner, row) for inner in _keys(value, row)}
+    value = value[row]
+    if isinstance(value, np.generic):
+        return value
+    return value.copy() if isinstance(value, np.ndarray) else deepcopy(value)
