@@ -17,8 +17,69 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
+from torch.nn import functional
 
 States = tuple[th.Tensor, ...]
+
+
+class GruSequence(th.autograd.Function):
+    """A layer of ``nn.GRU`` over sequences, given what the inputs add to the gates.
+
+    It computes what ``nn.GRU`` does, with the gradient through time written out by hand: on a CPU
+    that takes far fewer and larger operations than torch's own, which has no fused kernel there.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, gates: th.Tensor, hidden: th.Tensor, weight: th.Tensor, bias: th.Tensor
+    ) -> th.Tensor:
+        """Return the states after each step, shape (length, n_seq, hidden_size).
+
+        :param gates: inputs times the input weights, with their bias, shape (length, n_seq,
+            3 * hidden_size), in the order of ``nn.GRU``: reset, update, new
+        :param hidden: the states before, shape (n_seq, hidden_size)
+        :param weight: recurrent weights, shape (3 * hidden_size, hidden_size)
+        :param bias: shape (3 * hidden_size,)
+        """
+        size = hidden.shape[1]
+        first = hidden
+        outputs = gates.new_empty(*gates.shape[:2], size)
+        saved = []
+        for step, gate in enumerate(gates):
+            recurrent = th.addmm(bias, hidden, weight.T)
+            both = (gate[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid_()
+            new_h = recurrent[:, 2 * size :]
+            new = th.addcmul(gate[:, 2 * size :], both[:, :size], new_h).tanh_()
+            saved += [both, new, new_h]
+            hidden = th.lerp(new, hidden, both[:, size:], out=outputs[step])
+        ctx.save_for_backward(weight, first, outputs, *saved)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor, ...]:
+        """Return the gradients of the arguments of :meth:`forward`."""
+        weight, first, outputs, *saved = ctx.saved_tensors
+        hiddens = th.cat([first.unsqueeze(0), outputs[:-1]])
+        from_outputs = gradients[0]
+        length, n_seq, size = from_outputs.shape
+        d_gates = from_outputs.new_empty(length, n_seq, 3 * size)
+        d_recurrent = th.empty_like(d_gates)
+        carried = th.zeros_like(from_outputs[0])
+        for step in reversed(range(length)):
+            both, new, new_h = saved[3 * step : 3 * step + 3]
+            reset, update = both[:, :size], both[:, size:]
+            carried = carried + from_outputs[step]
+            from_gates, from_recurrent = d_gates[step], d_recurrent[step]
+            d_new = th.mul(carried - carried * update, 1 - new * new, out=from_gates[:, 2 * size :])
+            th.mul(d_new, new_h, out=from_gates[:, :size])
+            th.mul(carried, hiddens[step] - new, out=from_gates[:, size : 2 * size])
+            from_gates[:, : 2 * size] *= both - both * both
+            from_recurrent[:, : 2 * size] = from_gates[:, : 2 * size]
+            th.mul(d_new, reset, out=from_recurrent[:, 2 * size :])
+            carried = th.addmm(carried * update, from_recurrent, weight)
+        flat = d_recurrent.flatten(end_dim=1)
+        d_weight = flat.T @ hiddens.flatten(end_dim=1)
+        return d_gates, carried, d_weight, flat.sum(dim=0)
 
 
 class GruActorCriticPolicy(RecurrentActorCriticPolicy):
@@ -179,7 +240,7 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
     def _run_gru(
         self,
-        gru: nn.Module,
+        gru: Any,
         features: th.Tensor,
         obs: PyTorchObs,
         hidden: th.Tensor,
@@ -205,15 +266,38 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         hidden = restart(hidden, 0)
         # RecurrentPPO cuts its sequences where episodes start: it always takes the fused call.
         if length == 1 or not starts[1:].any():
-            outputs, hidden = gru(features, hidden)
+            outputs, hidden = self._sequence(gru, features, hidden)
         else:
             steps = []
             for step in range(length):
                 hidden = restart(hidden, step)
-                output, hidden = gru(features[step : step + 1], hidden)
+                output, hidden = self._sequence(gru, features[step : step + 1], hidden)
                 steps.append(output)
             outputs = th.cat(steps)
         return outputs.transpose(0, 1).flatten(end_dim=1), hidden
+
+    def _sequence(
+        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        """Run the layers of a GRU over sequences without episode starts, as ``gru`` itself.
+
+        :param inputs: shape (length, n_seq, features)
+        :param hidden: shape (n_layers, n_seq, hidden_size)
+        """
+        if inputs.is_cuda:  # where torch has a fused kernel
+            outputs, hidden = gru(inputs, hidden)
+            return outputs, hidden
+        first, *others = gru.all_weights
+        gates = self._input_gates(inputs, first[0], first[2])
+        states = [GruSequence.apply(gates, hidden[0], first[1], first[3])]  # type: ignore
+        for start, (input_weight, weight, input_bias, bias) in zip(hidden[1:], others, strict=True):
+            gates = functional.linear(states[-1], input_weight, input_bias)
+            states.append(GruSequence.apply(gates, start, weight, bias))  # type: ignore
+        return states[-1], th.stack([state[-1] for state in states])
+
+    def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
+        """Return what the inputs add to the first layer's gates, (length, n_seq, 3 * hidden)."""
+        return functional.linear(inputs, weight, bias)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()

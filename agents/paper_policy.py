@@ -16,7 +16,7 @@ from toolenv_gym.tokens import EOS, N_TOKENS
 
 
 class TokenEmbeddings(BaseFeaturesExtractor):
-    """The embedding of the previous token, which the GRU reads, and those its state starts from.
+    """The embeddings of the tokens that the GRU reads, and of what its state starts from.
 
     :param space: the observation space of the tool-arithmetic world
     :param features_dim: size of an embedding
@@ -28,9 +28,8 @@ class TokenEmbeddings(BaseFeaturesExtractor):
         self.stage_embedding = nn.Embedding(N_STAGES, features_dim)
 
     def forward(self, obs: th.Tensor) -> th.Tensor:
-        """Return the embeddings of the previous tokens, shape (batch, features_dim)."""
-        embeddings: th.Tensor = self.token_embedding(obs[:, PREVIOUS])
-        return embeddings
+        """Return the previous tokens themselves, shape (batch, 1): see the policy's gates."""
+        return obs[:, PREVIOUS : PREVIOUS + 1]
 
     def initial_state(self, obs: th.Tensor) -> th.Tensor:
         """Return tanh(mean token embedding of the context + stage embedding), (batch, d).
@@ -89,9 +88,26 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
     def extract_features(  # type: ignore[override]
         self, obs: th.Tensor, features_extractor: BaseFeaturesExtractor | None = None
     ) -> th.Tensor:
-        """Embed the tokens themselves; Stable-Baselines3 would one-hot encode them first."""
+        """Return the tokens themselves; Stable-Baselines3 would one-hot encode them."""
         features: th.Tensor = self.features_extractor(obs.long())
         return features
+
+    def _sequence(
+        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor]:
+        if inputs.is_cuda:
+            inputs = self._token_embedding(inputs.squeeze(2))
+        return super()._sequence(gru, inputs, hidden)
+
+    def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
+        # There are but 18 embeddings: what each adds to the gates is worked out once for all.
+        table = functional.linear(self._token_embedding.weight, weight, bias)
+        return functional.embedding(inputs.squeeze(2), table)
+
+    @property
+    def _token_embedding(self) -> nn.Embedding:
+        embedding: nn.Embedding = self.features_extractor.token_embedding  # type: ignore
+        return embedding
 
     def initial_state(self, obs: PyTorchObs) -> th.Tensor:
         """Return h0, shape (1, batch, d)."""

@@ -13,6 +13,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from torch import nn
 
 from agents import GruActorCriticPolicy, ToolArithGruPolicy
+from agents.gru import GruSequence
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not th.cuda.is_available(), reason="this machine has no CUDA device"
@@ -84,6 +85,8 @@ def step_by_step(policy, obs, states, actions, starts, n_seq, length):
         hidden_pi = start * initial + (1 - start) * hidden_pi
         hidden_vf = start * initial + (1 - start) * hidden_vf
         features = policy.extract_features(obs[now])
+        if isinstance(policy, ToolArithGruPolicy):  # whose features are the tokens
+            features = policy.features_extractor.token_embedding(features[:, 0])
         pi_features, vf_features = features if isinstance(features, tuple) else (features,) * 2
         out_pi, hidden_pi = policy.lstm_actor(pi_features.unsqueeze(0), hidden_pi)
         out_vf = out_pi
@@ -115,13 +118,29 @@ def test_sequences_equal_single_steps(policy, kwargs, where):
         th.testing.assert_close(given, wanted, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("length", "n_seq"), [(1, 1), (7, 3)])
+def test_gradients_are_those_of_torch(length, n_seq):
+    th.manual_seed(0)
+    gru = nn.GRU(5, 4).double()
+    arguments = (th.randn(length, n_seq, 5).double(), th.randn(1, n_seq, 4).double())
+    leaves = [tensor.requires_grad_() for tensor in (*arguments, *gru.parameters())]
+    inputs, hidden, input_weight, weight, input_bias, bias = leaves
+    gates = nn.functional.linear(inputs, input_weight, input_bias)
+    ours = GruSequence.apply(gates, hidden[0], weight, bias)
+    theirs, _ = gru(inputs, hidden)
+    th.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
+    outer = th.randn_like(ours)
+    gradients = [th.autograd.grad((states * outer).sum(), leaves) for states in (ours, theirs)]
+    th.testing.assert_close(*gradients, rtol=0, atol=1e-13)
+
+
 def test_a_start_at_the_first_step_is_one_fused_call(monkeypatch):
     model = make_model(ToolArithGruPolicy, {})
     obs, states, actions = random_batch(model, 6, 7)
     calls = []
-    gru = model.policy.lstm_actor
-    original = gru.forward
-    monkeypatch.setattr(gru, "forward", lambda *a: calls.append(a[0].shape[0]) or original(*a))
+    policy = model.policy
+    original = policy._sequence
+    monkeypatch.setattr(policy, "_sequence", lambda *a: calls.append(len(a[1])) or original(*a))
     starts = th.zeros(6, 7)
     starts[:, 0] = 1
     model.policy.evaluate_actions(obs, actions, states, starts.flatten())
