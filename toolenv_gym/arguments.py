@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolenv_gym.guidance import HIGHEST_GUIDANCE, UNGUIDED
 from toolenv_gym.rules import N_STAGES, Digits
 
 MAX_BUDGET = 16  # above it the published MUL could overflow an int64
@@ -38,6 +39,19 @@ def check_stages(stage: Any) -> tuple[int, ...]:
     if isinstance(stage, str) or len(stage) == 0:
         raise ValueError(f"stage must be 0, 1, 2 or a sequence of these, got {stage!r}")
     return tuple(check_stage(one) for one in stage)
+
+
+def check_guidances(steps: Any) -> tuple[int, ...]:
+    """Return one number of guided steps, or a sequence of them, or None, as a tuple."""
+    if steps is None:
+        return (UNGUIDED,)
+    message = (
+        f"guided steps must be an integer 0 to {HIGHEST_GUIDANCE}, a sequence of these or None"
+    )
+    each = steps if isinstance(steps, Sequence) else (steps,)
+    if isinstance(steps, str) or len(each) == 0:
+        raise ValueError(f"{message}, got {steps!r}")
+    return tuple(_integer(one, 0, HIGHEST_GUIDANCE, message) for one in each)
 
 
 def check_max_steps(max_steps: Any) -> int:

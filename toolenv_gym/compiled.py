@@ -14,12 +14,12 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
-from toolenv_gym import rules
+from toolenv_gym import guidance, rules
 from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-for _function in vars(rules).values():
+for _function in [*vars(rules).values(), guidance.guided_token]:
     if inspect.isfunction(_function):
         register_jitable(_function)
 
@@ -96,16 +96,23 @@ def play_batch(
 
 
 @kernel
+def mask_machine(
+    rule_set: int, stage: int, machine: rules.Machine, mask: npt.NDArray[np.bool_]
+) -> None:
+    """Write which tokens have an effect into a mask of zeros, shape (18,)."""
+    mask[ANS] = True
+    for token in TOOL_TOKENS:
+        mask[token] = rules.has_effect(rule_set, stage, machine, token)
+
+
+@kernel
 def mask_batch(
     rule_set: int, stages: npt.NDArray[np.int64], machines: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
     """Return the action masks of n machines, shape (n, 18)."""
     masks = np.zeros((len(machines), N_TOKENS), dtype=np.bool_)
-    masks[:, ANS] = True
     for i in range(len(machines)):
-        machine = load_machine(machines, i)
-        for token in TOOL_TOKENS:
-            masks[i, token] = rules.has_effect(rule_set, stages[i], machine, token)
+        mask_machine(rule_set, stages[i], load_machine(machines, i), masks[i])
     return masks
 
 

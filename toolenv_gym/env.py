@@ -1,6 +1,8 @@
 """The two environments: one class, which plays :mod:`toolenv_gym.rules`, and a subclass a world."""
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -9,9 +11,12 @@ import numpy.typing as npt
 from gymnasium import error, spaces
 
 from toolenv_gym import arguments, observation, render, rules
+from toolenv_gym.guidance import UNGUIDED, guided_token
 from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
 
 Observation = npt.NDArray[np.int64]
+
+_TOKENS = np.arange(N_TOKENS)
 
 
 class RegisterValue(int):
@@ -99,7 +104,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     `reset` and `step` return: `stage`; `target` (the one described) and `graded_target`;
     `accumulator` (`None` when empty); `memory` (here whether the flag is set); `steps` taken;
-    `action_mask` (int8, shape (18,)). The last step adds `is_success` (answered the graded
+    `action_mask` (int8, shape (18,)); `guidance` (-1, see `set_guidance`). The last step adds `is_success` (answered the graded
     target), `reached_target` (answered the described target) and `tokens` (all tokens emitted).
 
     ## Arguments
@@ -112,7 +117,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"` |
 
     `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
-    left out. `set_stage(stage)` changes the stages from the next reset on.
+    left out. `set_stage(stage)` changes the stages from the next reset on, `set_guidance(steps)`
+    has the mask lead through the first steps of a plan that solves the task.
 
     ```python
     >>> import gymnasium as gym
@@ -142,6 +148,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         render_mode: str | None = None,
     ) -> None:
         self.stages = arguments.check_stages(stage)
+        self.guidances: tuple[int, ...] = (UNGUIDED,)
         self.max_steps = arguments.check_max_steps(max_steps)
         self.shaping = arguments.check_shaping(shaping)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -159,6 +166,16 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         """Change the stage or stages that resets draw from; the present episode goes on."""
         self.stages = arguments.check_stages(stage)
 
+    def set_guidance(self, steps: int | Sequence[int] | None) -> None:
+        """Have masks guide: admit only the plan's token first; see :mod:`toolenv_gym.guidance`.
+
+        It takes effect with the next reset. After the guided steps every token is admitted.
+
+        :param steps: how many first steps of an episode are guided, 0 to 6, or several of these:
+            each reset draws one; None for the masks of the rules
+        """
+        self.guidances = arguments.check_guidances(steps)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
@@ -166,14 +183,17 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         fixed = _check_options(options)
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
-        drawn = int(self.np_random.integers(rules.draw_range(len(self.stages))))
-        index, problem = rules.split_draw(drawn)
-        self._stage: int = fixed.get("stage", self.stages[index])
+        choices = list(itertools.product(self.guidances, self.stages))
+        drawn = int(self.np_random.integers(rules.draw_range(len(choices))))
+        choice, problem = rules.split_draw(drawn)
+        self._guidance, stage = choices[choice]
+        self._stage: int = fixed.get("stage", stage)
         self._digits: rules.Digits = fixed.get("digits", rules.digits_of(problem))
         self._problem_info = {
             "stage": self._stage,
             "target": rules.described_target(self._digits, self._stage),
             "graded_target": rules.graded_target(self.rule_set, self._digits, self._stage),
+            "guidance": self._guidance,
         }
         self._machine = rules.START
         self._tokens: list[int] = []
@@ -215,8 +235,16 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         return self._observation.copy(), self._reward, self._over, False, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it."""
+        """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it.
+
+        In a guided episode, return which tokens the guidance admits.
+        """
         self._check_started()
+        if self._guidance != UNGUIDED:
+            steps = len(self._tokens)
+            token = guided_token(self.rule_set, self._stage, self._guidance, steps)
+            mask: npt.NDArray[np.bool_] = np.equal(_TOKENS, token) | (token < 0)
+            return mask
         machine = self._machine
         return _action_mask(
             self.rule_set, self._stage, machine.acc_full, machine.memory_full, machine.head

@@ -2,9 +2,10 @@
 
 A column of uint64 words is all that an episode is, beside its random stream:
 
-- word 0: the eight numbers of its observation, a byte each from the lowest; in the last byte the
-  stage takes the lowest 2 bits, then come 5 bits with the number of tokens played, and the highest
-  bit tells that the episode is over;
+- word 0: the eight numbers of its observation, a byte each from the lowest. The previous token
+  takes 5 bits of its byte, above it 3 bits hold the guidance (7 for none). The stage takes 2 bits
+  of its byte, then come 5 bits with the number of tokens played, and the highest bit tells that
+  the episode is over;
 - the further words: the tokens played, a byte each from the lowest.
 
 The machine is not stored: it follows from the digits shown and the tokens, and it is worked out
@@ -15,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym import rules
-from toolenv_gym.compiled import kernel, load_digits, store_machine
+from toolenv_gym.compiled import kernel, load_digits, mask_machine, store_machine
+from toolenv_gym.guidance import UNGUIDED, guided_token
 from toolenv_gym.observation import LENGTH, PREVIOUS, STAGE, observe
 from toolenv_gym.streams import Streams, draw_below
 from toolenv_gym.tokens import ANS, N_TOKENS
@@ -34,14 +36,19 @@ _ONE = np.uint64(1)
 _BYTE = np.uint64(8)
 _BYTE_MASK = np.uint64(0xFF)
 _PREVIOUS_SHIFT = np.uint64(8 * PREVIOUS)
-_PREVIOUS_MASK = np.uint64(0xFF << 8 * PREVIOUS)
+_PREVIOUS_MASK = np.uint64(0b11111 << 8 * PREVIOUS)
+_TOKEN_MASK = np.uint64(0b11111)
+_GUIDANCE_SHIFT = np.uint64(8 * PREVIOUS + 5)
+_GUIDANCE_MASK = np.uint64(0b111)
+_NO_GUIDANCE = 0b111
 _STAGE_SHIFT = np.uint64(8 * STAGE)
 _STAGE_MASK = np.uint64(0b11)
 _STEPS_SHIFT = np.uint64(8 * STAGE + 2)
 _STEPS_MASK = np.uint64(0b11111)
 _ONE_STEP = np.uint64(1 << 8 * STAGE + 2)
 _OVER_SHIFT = np.uint64(63)
-_SHOWN_MASK = np.uint64((1 << 8 * STAGE + 2) - 1)  # all but the steps and the end
+# All but the guidance, the steps and the end.
+_SHOWN_MASK = np.uint64(((1 << 8 * STAGE + 2) - 1) & ~(0b111 << 8 * PREVIOUS + 5))
 
 
 def n_words(max_steps: int) -> int:
@@ -49,22 +56,21 @@ def n_words(max_steps: int) -> int:
     return 2 + max_steps // 8
 
 
-def _blank_words() -> tuple[np.uint64, ...]:
-    """Return word 0 of a new episode on the problem 0 0 0 0 0, by stage."""
+def blank_word(stage: int, guidance: int) -> np.uint64:
+    """Return word 0 of a new episode on the problem 0 0 0 0 0."""
     shifts = _BYTE * np.arange(LENGTH, dtype=np.uint64)
-    shown = [observe([0] * 5, stage).astype(np.uint64) for stage in range(rules.N_STAGES)]
-    return tuple(np.bitwise_or.reduce(numbers << shifts) for numbers in shown)
-
-
-_BLANK = _blank_words()
+    shown: np.uint64 = np.bitwise_or.reduce(observe([0] * 5, stage).astype(np.uint64) << shifts)
+    bits = _NO_GUIDANCE if guidance == UNGUIDED else guidance
+    return shown | np.uint64(bits) << _GUIDANCE_SHIFT
 
 
 @kernel
-def first_word(stage: int, digits: rules.Digits) -> np.uint64:
+def first_word(blank: np.uint64, digits: rules.Digits) -> np.uint64:
     """Return word 0 of a new episode: the context begins with the digits shown."""
     a, b, c, d, e = digits
     all_five = np.uint64(a | b << 8 | c << 16 | d << 24 | e << 32)
-    return _BLANK[stage] | all_five & (_ONE << np.uint64(8 * rules.shown_digits(stage))) - _ONE
+    shown = rules.shown_digits(_stage(blank))
+    return blank | all_five & (_ONE << np.uint64(8 * shown)) - _ONE
 
 
 @kernel
@@ -75,6 +81,12 @@ def _stage(word: np.uint64) -> int:
 @kernel
 def _steps(word: np.uint64) -> int:
     return np.int64(word >> _STEPS_SHIFT & _STEPS_MASK)
+
+
+@kernel
+def _guidance(word: np.uint64) -> int:
+    bits = np.int64(word >> _GUIDANCE_SHIFT & _GUIDANCE_MASK)
+    return UNGUIDED if bits == _NO_GUIDANCE else bits
 
 
 @kernel
@@ -145,11 +157,11 @@ def show_episodes(words: Words, observations: Integers) -> None:
 
 
 @kernel
-def draw_starts(streams: Streams, chosen: Integers, n_stages: int) -> Draws:
+def draw_starts(streams: Streams, chosen: Integers, n_choices: int) -> Draws:
     """Make the draw of a reset for each episode that is chosen by index."""
     drawn = np.empty(len(chosen), dtype=np.uint32)
     for j in range(len(chosen)):
-        drawn[j] = draw_below(streams, chosen[j], rules.draw_range(n_stages))
+        drawn[j] = draw_below(streams, chosen[j], rules.draw_range(n_choices))
     return drawn
 
 
@@ -160,7 +172,7 @@ def step_episodes(
     max_steps: int,
     same_step: bool,
     next_step: bool,
-    stages: Integers,
+    blanks: npt.NDArray[np.uint64],
     streams: Streams,
     before: Words,
     after: Words,
@@ -173,7 +185,7 @@ def step_episodes(
 
     :param same_step: whether episodes that end start anew at once
     :param next_step: whether those that are over start anew instead of playing
-    :param stages: that new episodes draw from
+    :param blanks: a blank word for each choice that new episodes draw from
     :param streams: of the episodes, updated
     :param before: the episodes, left as they are
     :param after: shape of ``before``; this and what follows is written
@@ -209,10 +221,10 @@ def step_episodes(
         digits, stage = _digits(before[0, i]), _stage(before[0, i])
         machine = _machine(rule_set, before, i)
         rewards[i] = rules.answer_reward(rule_set, shaping, digits, stage, machine)
-    drawn = draw_starts(streams, started[:n_started], len(stages))
+    drawn = draw_starts(streams, started[:n_started], len(blanks))
     for j in range(n_started):
-        index, problem = rules.split_draw(drawn[j])
-        word = first_word(stages[index], rules.digits_of(problem))
+        choice, problem = rules.split_draw(drawn[j])
+        word = first_word(blanks[choice], rules.digits_of(problem))
         _start(after, started[j], word)
         _show(word, observations, started[j])
     return n_ended
@@ -220,30 +232,32 @@ def step_episodes(
 
 @kernel
 def start_episodes(
-    words: Words,
-    chosen: Integers,
-    stages: Integers,
-    drawn: Draws,
-    fixed_stages: Integers,
-    fixed_digits: Integers,
+    words: Words, chosen: Integers, blanks: npt.NDArray[np.uint64], digits: Integers
 ) -> None:
     """Begin new episodes.
 
     :param chosen: which, by index
-    :param stages: that are drawn from
-    :param drawn: a draw for each of these
-    :param fixed_stages: for every episode the stage that it must have, or -1
-    :param fixed_digits: for every episode the digits that it must have, or -1
+    :param blanks: the blank word of each of these
+    :param digits: the digits of each of these, shape (n_chosen, 5)
     """
     for j in range(len(chosen)):
-        i = chosen[j]
-        index, problem = rules.split_draw(drawn[j])
-        stage, digits = stages[index], rules.digits_of(problem)
-        if fixed_stages[i] >= 0:
-            stage = fixed_stages[i]
-        if fixed_digits[i, 0] >= 0:
-            digits = load_digits(fixed_digits, i)
-        _start(words, i, first_word(stage, digits))
+        _start(words, chosen[j], first_word(blanks[j], load_digits(digits, j)))
+
+
+@kernel
+def mask_episodes(rule_set: int, words: Words) -> Flags:
+    """Return which tokens have an effect, or are admitted by the guidance, shape (n, 18)."""
+    n = words.shape[1]
+    masks = np.zeros((n, N_TOKENS), dtype=np.bool_)
+    for i in range(n):
+        stage, guidance = _stage(words[0, i]), _guidance(words[0, i])
+        if guidance == UNGUIDED:
+            mask_machine(rule_set, stage, _machine(rule_set, words, i), masks[i])
+            continue
+        token = guided_token(rule_set, stage, guidance, _steps(words[0, i]))
+        masks[i] = token < 0
+        masks[i, token] = True
+    return masks
 
 
 @kernel
@@ -274,6 +288,12 @@ def observe_episodes(words: Words) -> Integers:
     return observations
 
 
+def guidances(words: Words) -> Integers:
+    """Return the guided steps of each episode, -1 for none, shape (n,)."""
+    bits = (words[0] >> _GUIDANCE_SHIFT & _GUIDANCE_MASK).astype(np.int64)
+    return np.where(bits == _NO_GUIDANCE, UNGUIDED, bits)
+
+
 def are_over(words: Words) -> Flags:
     """Tell which episodes are over, shape (n,)."""
     over: Flags = words[0] >> _OVER_SHIFT != 0
@@ -282,4 +302,4 @@ def are_over(words: Words) -> Flags:
 
 def last_tokens(words: Words) -> Integers:
     """Return the previous tokens, shape (n,)."""
-    return (words[0] >> _PREVIOUS_SHIFT & _BYTE_MASK).astype(np.int64)
+    return (words[0] >> _PREVIOUS_SHIFT & _TOKEN_MASK).astype(np.int64)

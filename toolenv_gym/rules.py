@@ -58,13 +58,16 @@ def digits_of(problem: int) -> Digits:
     )
 
 
-def draw_range(n_stages: int) -> int:
-    """Return how many equally likely starts an episode has: the one draw of a reset is below it."""
-    return n_stages * N_PROBLEMS
+def draw_range(n_choices: int) -> int:
+    """Return how many equally likely starts an episode has: the one draw of a reset is below it.
+
+    :param n_choices: how many settings (stages, and so on) the reset chooses from
+    """
+    return n_choices * N_PROBLEMS
 
 
 def split_draw(drawn: int) -> tuple[int, int]:
-    """Return which of the stages, by index, and which problem a reset's draw stands for."""
+    """Return which of the choices, and which problem a reset's draw stands for."""
     return drawn // N_PROBLEMS, drawn % N_PROBLEMS
 
 

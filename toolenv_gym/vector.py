@@ -4,6 +4,7 @@ Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,9 +16,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from toolenv_gym import arguments, episodes, render, rules
-from toolenv_gym.compiled import mask_batch, outcome_batch, target_batch
+from toolenv_gym.compiled import outcome_batch, target_batch
 from toolenv_gym.env import RegisterValue, ToolArithEnv, ToolArithMemoryEnv
 from toolenv_gym.episodes import Words
+from toolenv_gym.guidance import UNGUIDED
 from toolenv_gym.infos import UNREAD, LazyInfos
 from toolenv_gym.observation import LENGTH
 from toolenv_gym.streams import WIDTH as STREAM_WIDTH
@@ -30,6 +32,7 @@ Mask = npt.NDArray[np.bool_]
 
 _STATE_KEYS = (
     "stage", "target", "graded_target", "accumulator", "memory", "steps", "action_mask",
+    "guidance",
 )  # fmt: skip
 _OUTCOME_KEYS = ("is_success", "reached_target", "tokens")
 
@@ -89,6 +92,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self.single_action_space = scalar.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.guidances: tuple[int, ...] = (UNGUIDED,)
         self.set_stage(stage)
         self._seeds: list[int | None] = [None] * self.num_envs
         self._streams: Streams = np.zeros((self.num_envs, STREAM_WIDTH), dtype=np.uint64)
@@ -105,7 +109,20 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     def set_stage(self, stage: arguments.Stage) -> None:
         """Change the stage or stages that resets draw from; the present episodes go on."""
         self.stages = arguments.check_stages(stage)
-        self._stages = np.array(self.stages, dtype=np.int64)
+        self._set_blanks()
+
+    def set_guidance(self, steps: int | Sequence[int] | None) -> None:
+        """Have masks guide from the next resets on: see :class:`toolenv_gym.ToolArithEnv`."""
+        self.guidances = arguments.check_guidances(steps)
+        self._set_blanks()
+
+    def _set_blanks(self) -> None:
+        """Work out the word in which an episode begins, for each choice that a reset draws from."""
+        choices = itertools.product(self.guidances, self.stages)
+        self._choices = np.array(list(choices))
+        self._blanks = np.array(
+            [episodes.blank_word(stage, steps) for steps, stage in self._choices]
+        )
 
     def reset(
         self,
@@ -120,10 +137,17 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         seeds = self._check_seeds(seed)
         mask, digits, stages = self._check_options(options)
         chosen = np.flatnonzero(mask)
+        digits, stages = digits[chosen], stages[chosen]
         self._seed(chosen, seeds)
         self._words = self._words.copy()  # earlier infos read the old ones
-        drawn = episodes.draw_starts(self._streams, chosen, len(self._stages))
-        episodes.start_episodes(self._words, chosen, self._stages, drawn, stages, digits)
+        drawn = episodes.draw_starts(self._streams, chosen, len(self._blanks))
+        choices, problems = rules.split_draw(drawn)  # type: ignore[arg-type]  # arrays go as well
+        free_digits = np.stack(rules.digits_of(problems), axis=1)
+        digits = np.where(digits < 0, free_digits.astype(np.int64), digits)
+        guidance, free_stages = self._choices[choices].T
+        stages = np.where(stages < 0, free_stages, stages)
+        blanks = [episodes.blank_word(*both) for both in zip(stages, guidance, strict=True)]
+        episodes.start_episodes(self._words, chosen, np.array(blanks), digits)
         self._started = True
         infos = LazyInfos(_STATE, _Infos(self.rule_set, self._words, mask))
         return episodes.observe_episodes(self._words), infos
@@ -147,7 +171,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         terminations = np.empty(n, dtype=np.bool_)
         n_ended = episodes.step_episodes(
             *self._rules,
-            self._stages,
+            self._blanks,
             self._streams,
             before,
             after,
@@ -163,10 +187,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         return observations, rewards, terminations, np.zeros(n, dtype=np.bool_), infos
 
     def action_masks(self) -> Mask:
-        """Return which tokens have an effect now, shape (num_envs, 18)."""
+        """Return which tokens have an effect, or the guidance admits, shape (num_envs, 18)."""
         self._check_started()
-        stages, _, machines, _ = episodes.unpack_episodes(self.rule_set, self._words)
-        masks: Mask = mask_batch(self.rule_set, stages, machines)
+        masks: Mask = episodes.mask_episodes(self.rule_set, self._words)
         return masks
 
     def render(self) -> tuple[Any, ...] | None:
@@ -363,9 +386,11 @@ class _Infos:
         ]
 
     def _action_mask(self) -> npt.NDArray[np.int8]:
-        stages, _, machines, _ = self._unpacked
-        masks: npt.NDArray[np.int8] = mask_batch(self.rule_set, stages, machines).astype(np.int8)
-        return masks
+        masks: Mask = episodes.mask_episodes(self.rule_set, self.words)
+        return masks.astype(np.int8)
+
+    def _guidance(self) -> Integers:
+        return episodes.guidances(self.words)
 
     def _outcomes(self) -> tuple[Flags, Flags]:
         stages, digits, machines, _ = self._unpacked
