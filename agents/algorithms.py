@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gymnasium.wrappers import FlattenObservation
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import FlattenObservation
 from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents.paper_policy import ToolArithGruPolicy
+from agents.recurrent_a2c import RecurrentA2C
+from agents.recurrent_ppo import MaskableRecurrentPPO
+from agents.vec_env import GymVecEnv
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,14 @@ _DQN = {
     "exploration_fraction": 0.5,
 }
 
+_A2C = {"n_steps": 16, "gamma": 0.99, "ent_coef": 0.02}
+
+# Of learners with the same policy class, those whose mark the others lack come first.
 ALGORITHMS = {
+    "recurrent_a2c": Algorithm(RecurrentA2C, ToolArithGruPolicy, _A2C, mark="rms_prop_eps"),
+    "maskable_recurrent_ppo": Algorithm(
+        MaskableRecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4, mark="use_masking"
+    ),
     "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
     "recurrent_ppo_lstm": Algorithm(
         RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, flatten=True
@@ -70,9 +81,7 @@ ALGORITHMS = {
     "trpo": Algorithm(
         TRPO, ActorCriticPolicy, {"n_steps": 64, "gamma": 0.99}, minibatches=4, mark="cg_max_steps"
     ),
-    "a2c": Algorithm(
-        A2C, ActorCriticPolicy, {"n_steps": 16, "gamma": 0.99, "ent_coef": 0.02}, mark="vf_coef"
-    ),
+    "a2c": Algorithm(A2C, ActorCriticPolicy, _A2C, mark="vf_coef"),
     "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO, minibatches=4),
     "dqn": Algorithm(DQN, DQNPolicy, _DQN),
     "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN),
@@ -83,10 +92,12 @@ def make_training_env(
     algo: str, env_id: str, stage: tuple[int, ...], n_envs: int, seed: int
 ) -> VecEnv:
     """Return the vector environment that an algorithm trains in."""
-    wrapper = FlattenObservation if ALGORITHMS[algo].flatten else None
-    return make_vec_env(
-        env_id, n_envs, seed=seed, wrapper_class=wrapper, env_kwargs={"stage": stage}
-    )
+    envs = gym.make_vec(env_id, n_envs, stage=stage, autoreset_mode=AutoresetMode.SAME_STEP)
+    if ALGORITHMS[algo].flatten:
+        envs = FlattenObservation(envs)
+    env = GymVecEnv(envs)
+    env.seed(seed)
+    return env
 
 
 def make_model(algo: str, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:

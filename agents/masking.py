@@ -1,0 +1,279 @@
+"""Action masks for any policy with Discrete or MultiDiscrete actions, which needs no change.
+
+:func:`make_maskable` exchanges the policy's action distribution; :func:`masking` then sets the
+masks for the duration of a call of the policy.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3.common import evaluation
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    MultiCategoricalDistribution,
+)
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from torch.distributions import Categorical
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from agents.recurrent_ppo import MaskableRecurrentPPO
+
+Masks = npt.NDArray[np.bool_]
+
+# The logit of an excluded action, as in sb3-contrib: finite, so that 0 * logit is 0 in the entropy,
+# and so far below the others that its probability is exactly 0.
+EXCLUDED = -1e8
+
+
+class MaskableCategorical(CategoricalDistribution):
+    """Stable-Baselines3's distribution of Discrete actions, over the admitted ones only.
+
+    It draws what its parent would draw, in a third of the time: torch's own ``Categorical``
+    validates its arguments and ``multinomial`` its probabilities at every call.
+
+    :param action_dim: number of actions
+    """
+
+    def __init__(self, action_dim: int) -> None:
+        super().__init__(action_dim)
+        self.masks: th.Tensor | None = None  # bool, shape (batch, action_dim)
+
+    @property
+    def action_dims(self) -> list[int]:
+        """The sizes of the choices that make up an action: here there is one."""
+        return [self.action_dim]
+
+    @property
+    def distribution(self) -> Categorical:  # type: ignore[override]
+        """The same distribution as torch has it."""
+        return Categorical(logits=self._log_probs)
+
+    def proba_distribution(self, action_logits: th.Tensor) -> "MaskableCategorical":
+        """Set the logits, shape (batch, action_dim), and apply the masks set."""
+        self._excluded = None
+        if self.masks is not None:
+            _check_shape(self.masks, action_logits)
+            self._excluded = ~self.masks
+            action_logits = action_logits.masked_fill(self._excluded, EXCLUDED)
+        self._log_probs = functional.log_softmax(action_logits, dim=-1)
+        return self
+
+    def log_prob(self, actions: th.Tensor) -> th.Tensor:
+        """Return the logarithms of the probabilities of actions, shape (batch,)."""
+        return self._log_probs.gather(1, actions.long().unsqueeze(1)).squeeze(1)
+
+    def entropy(self) -> th.Tensor:
+        """Return the entropies in nats, shape (batch,)."""
+        return -(self._log_probs * self._log_probs.exp()).sum(dim=-1)
+
+    def sample(self) -> th.Tensor:
+        """Draw actions, shape (batch,)."""
+        # The greatest of p / Exp(1) is distributed as p: so draws torch.multinomial.
+        race = self._log_probs.detach().exp()
+        race /= th.empty_like(race).exponential_()
+        if self._excluded is not None:
+            race.masked_fill_(self._excluded, -1)  # never wins, not even among zeros
+        return race.argmax(dim=-1)
+
+    def mode(self) -> th.Tensor:
+        """Return the most probable actions, shape (batch,)."""
+        return self._log_probs.argmax(dim=-1)
+
+
+class MaskableMultiCategorical(MultiCategoricalDistribution):
+    """Stable-Baselines3's distribution of MultiDiscrete actions, over the admitted ones only.
+
+    :param action_dims: number of actions of each choice
+    """
+
+    def __init__(self, action_dims: list[int]) -> None:
+        super().__init__(action_dims)
+        self.masks: th.Tensor | None = None  # bool, shape (batch, sum(action_dims))
+        self._parts = [MaskableCategorical(size) for size in action_dims]
+
+    @property
+    def distribution(self) -> list[Categorical]:  # type: ignore[override]
+        """The same distributions as torch has them."""
+        return [part.distribution for part in self._parts]
+
+    def proba_distribution(self, action_logits: th.Tensor) -> "MaskableMultiCategorical":
+        """Set the logits, shape (batch, sum(action_dims)), and apply the masks set."""
+        masks: Sequence[th.Tensor | None] = [None] * len(self._parts)
+        if self.masks is not None:
+            _check_shape(self.masks, action_logits)
+            masks = th.split(self.masks, self.action_dims, dim=1)
+        logits = th.split(action_logits, self.action_dims, dim=1)
+        for i, part in enumerate(self._parts):
+            part.masks = masks[i]
+            part.proba_distribution(logits[i])
+        return self
+
+    def log_prob(self, actions: th.Tensor) -> th.Tensor:
+        """Return the logarithms of the probabilities of actions, shape (batch,)."""
+        columns = zip(self._parts, actions.unbind(dim=1), strict=True)
+        return th.stack([part.log_prob(column) for part, column in columns]).sum(dim=0)
+
+    def entropy(self) -> th.Tensor:
+        """Return the entropies in nats, shape (batch,)."""
+        return th.stack([part.entropy() for part in self._parts]).sum(dim=0)
+
+    def sample(self) -> th.Tensor:
+        """Draw actions, shape (batch, choices)."""
+        return th.stack([part.sample() for part in self._parts], dim=1)
+
+    def mode(self) -> th.Tensor:
+        """Return the most probable actions, shape (batch, choices)."""
+        return th.stack([part.mode() for part in self._parts], dim=1)
+
+
+def make_maskable(policy: ActorCriticPolicy) -> None:
+    """Exchange a policy's action distribution for one that :func:`masking` reaches.
+
+    Policies whose actions are neither Discrete nor MultiDiscrete stay as they are.
+    """
+    distribution = policy.action_dist
+    if isinstance(distribution, CategoricalDistribution):
+        policy.action_dist = MaskableCategorical(distribution.action_dim)
+    elif isinstance(distribution, MultiCategoricalDistribution):
+        policy.action_dist = MaskableMultiCategorical([int(n) for n in distribution.action_dims])
+
+
+@contextmanager
+def masking(policy: ActorCriticPolicy, masks: th.Tensor | Masks | None) -> Iterator[None]:
+    """Have a policy admit only the actions of some masks for as long as the context lasts.
+
+    :param policy: one that went through :func:`make_maskable`
+    :param masks: shape (batch, actions), or None to admit all
+    """
+    if masks is None:
+        yield
+        return
+    distribution = _maskable(policy)
+    distribution.masks = th.as_tensor(masks, dtype=th.bool, device=policy.device)
+    try:
+        yield
+    finally:
+        distribution.masks = None
+
+
+def has_masks(env: VecEnv) -> bool:
+    """Return whether environments have the method ``action_masks()``."""
+    return _batched(env) is not None or is_masking_supported(env)
+
+
+def env_masks(env: VecEnv, policy: ActorCriticPolicy) -> Masks:
+    """Return the masks of the present observations, shape (n_envs, actions), checked.
+
+    A vector environment that has ``action_masks()`` itself is asked once, or else each of its
+    environments is.
+    """
+    batched = _batched(env)
+    return check_masks(get_action_masks(env) if batched is None else batched(), policy)
+
+
+def check_masks(masks: npt.ArrayLike, policy: ActorCriticPolicy) -> Masks:
+    """Return masks as booleans, shape (batch, actions).
+
+    :param masks: nonzero where an action is admitted; for MultiDiscrete actions the masks of the
+        choices one after the other
+    :raises ValueError: they do not fit the policy's actions, or admit none
+    """
+    sizes = _maskable(policy).action_dims
+    checked = np.asarray(masks, dtype=np.bool_)
+    if checked.size % sum(sizes) or checked.size == 0:
+        raise ValueError(f"masks must be of {sum(sizes)} actions, got shape {checked.shape}")
+    checked = checked.reshape(-1, sum(sizes))
+    first = np.cumsum([0, *sizes[:-1]])
+    admitted = np.logical_or.reduceat(checked, first, axis=1).all(axis=1)
+    if not admitted.all():
+        row = int(np.flatnonzero(~admitted)[0])
+        raise ValueError(f"a mask must admit an action of each choice, row {row} does not")
+    return checked
+
+
+class _MaskedModel:
+    """A model as :func:`stable_baselines3.common.evaluation.evaluate_policy` wants it.
+
+    It is asked once a step, for the present observations of the environment: so it can ask the
+    environment for its present masks.
+    """
+
+    def __init__(self, model: "MaskableRecurrentPPO", env: VecEnv) -> None:
+        self._model = model
+        self._env = env
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any] | dict[str, npt.NDArray[Any]],
+        state: tuple[npt.NDArray[Any], ...] | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
+        masks = env_masks(self._env, self._model.policy)
+        return self._model.predict(observation, state, episode_start, deterministic, masks)
+
+
+def evaluate_policy(
+    model: "MaskableRecurrentPPO",
+    env: gym.Env[Any, Any] | VecEnv,
+    n_eval_episodes: int = 10,
+    deterministic: bool = True,
+    render: bool = False,
+    callback: Callable[[dict[str, Any], dict[str, Any]], None] | None = None,
+    reward_threshold: float | None = None,
+    return_episode_rewards: bool = False,
+    warn: bool = True,
+    use_masking: bool | None = None,
+) -> tuple[float, float] | tuple[list[float], list[int]]:
+    """Evaluate a recurrent model with its state and with action masks.
+
+    sb3-contrib's function of this name loses the recurrent state, Stable-Baselines3's has no masks.
+    All arguments but the last, and what is returned, are those of the latter.
+
+    :param use_masking: whether to use the masks of an ``env`` that has them; by default as the
+        model was trained
+    """
+    if not isinstance(env, VecEnv):
+        single = env
+        env = DummyVecEnv([lambda: single])
+    masked = model.use_masking if use_masking is None else use_masking
+    return evaluation.evaluate_policy(
+        _MaskedModel(model, env) if masked and has_masks(env) else model,
+        env,
+        n_eval_episodes,
+        deterministic,
+        render,
+        callback,
+        reward_threshold,
+        return_episode_rewards,
+        warn,
+    )
+
+
+def _maskable(policy: ActorCriticPolicy) -> MaskableCategorical | MaskableMultiCategorical:
+    distribution = policy.action_dist
+    if isinstance(distribution, MaskableCategorical | MaskableMultiCategorical):
+        return distribution
+    raise ValueError(
+        f"actions of {policy.action_space} cannot be masked, only Discrete and MultiDiscrete ones "
+        "can: pass use_masking=False"
+    )
+
+
+def _check_shape(masks: th.Tensor, logits: th.Tensor) -> None:
+    if masks.shape != logits.shape:
+        raise ValueError(f"masks must be of shape {tuple(logits.shape)}, got {tuple(masks.shape)}")
+
+
+def _batched(env: VecEnv) -> Callable[[], npt.ArrayLike] | None:
+    """Return a vector environment's own ``action_masks``, possibly through its wrappers."""
+    method = getattr(env, "action_masks", None)
+    return method if callable(method) else None
