@@ -31,6 +31,13 @@ class EpisodeSamples(NamedTuple):
     :param lstm_states: the states before the sequences, each of shape (n_layers, n_seq,
         hidden_size); 0 where an episode begins
     :param valid: where in the padded tensors the steps are that are no padding, int64
+
+    Packed sequences have no padding: their steps lie as in torch's ``PackedSequence``, the first
+    steps of all sequences, longest sequence first, then the second steps, and so on. Then
+    ``episode_starts`` and ``lstm_states`` are of the sequences, and all steps are valid.
+
+    :param batch_sizes: how many packed sequences have a first step, a second, and so on; empty if
+        they are padded
     """
 
     observations: PyTorchObs
@@ -38,7 +45,8 @@ class EpisodeSamples(NamedTuple):
     action_masks: th.Tensor | None
     episode_starts: th.Tensor
     lstm_states: RNNStates
-    valid: th.Tensor
+    valid: th.Tensor | None
+    batch_sizes: list[int]
     old_values: th.Tensor
     old_log_prob: th.Tensor
     advantages: th.Tensor
@@ -75,11 +83,14 @@ class EpisodeRolloutBuffer(RolloutBuffer):
             self.action_masks[self.pos] = action_masks
         super().add(*args, **kwargs)
 
-    def get(self, batch_size: int | None = None) -> Iterator[EpisodeSamples]:  # type: ignore[override]
+    def get(  # type: ignore[override]
+        self, batch_size: int | None = None, packed: bool = False
+    ) -> Iterator[EpisodeSamples]:
         """Yield all sequences once, in random order, in minibatches of about equal sizes.
 
         :param batch_size: greatest mean number of steps of a minibatch; None for a single one.
             There are never more minibatches than sequences.
+        :param packed: whether minibatches are packed instead of padded
         """
         if not self.full:
             raise ValueError(f"the buffer holds {self.pos} of {self.buffer_size} steps")
@@ -95,7 +106,7 @@ class EpisodeRolloutBuffer(RolloutBuffer):
         cuts = np.searchsorted(middles, np.arange(1, n_batches) * size / n_batches)
         for sequences in np.split(order, cuts):
             if len(sequences):
-                yield self._gather(sequences)
+                yield self._pack(sequences) if packed else self._pad(sequences)
 
     def _find_sequences(self) -> None:
         """Note of each sequence its first row in the flattened arrays, its length and its start."""
@@ -128,28 +139,53 @@ class EpisodeRolloutBuffer(RolloutBuffer):
     def _tensor(self, array: npt.NDArray[Any]) -> th.Tensor:
         return th.as_tensor(array, device=self.device)
 
-    def _gather(self, sequences: Integers) -> EpisodeSamples:
-        """Return the minibatch of the sequences of some numbers."""
+    def _pad(self, sequences: Integers) -> EpisodeSamples:
+        """Return the padded minibatch of the sequences of some numbers."""
         lengths = self._lengths[sequences, np.newaxis]
         steps = np.arange(lengths.max())
         index = self._first[sequences, np.newaxis] + self.n_envs * np.minimum(steps, lengths - 1)
         valid = np.flatnonzero(steps < lengths)
         starts = np.zeros(index.shape, dtype=np.float32)
         starts[:, 0] = self._begins[sequences]
-        rows = self._tensor(index.ravel())
+        rows = index.ravel()
+        return self._gather(sequences, rows, rows[valid], starts.ravel())._replace(
+            valid=self._tensor(valid)
+        )
+
+    def _pack(self, sequences: Integers) -> EpisodeSamples:
+        """Return the packed minibatch of the sequences of some numbers."""
+        sequences = sequences[np.argsort(-self._lengths[sequences], kind="stable")]
+        lengths = self._lengths[sequences]
+        steps = np.arange(lengths[0])[:, np.newaxis]
+        there = steps < lengths
+        rows = (self._first[sequences] + self.n_envs * steps)[there]
+        return self._gather(sequences, rows, rows, self._begins[sequences])._replace(
+            batch_sizes=there.sum(axis=1).tolist()
+        )
+
+    def _gather(
+        self,
+        sequences: Integers,
+        rows: Integers,
+        valid_rows: Integers,
+        starts: npt.NDArray[np.float32],
+    ) -> EpisodeSamples:
+        """Return the minibatch with these rows of the flattened arrays."""
+        index = self._tensor(rows)
         columns = self._tensor(self._columns[sequences])
         values, log_prob, advantages, returns = self._targets.index_select(
-            1, self._tensor(index.ravel()[valid])
+            1, index if valid_rows is rows else self._tensor(valid_rows)
         )
         return EpisodeSamples(
-            observations=_each(lambda table: table.index_select(0, rows), self._observations),
-            actions=self._actions.index_select(0, rows),
-            action_masks=None if self._masks is None else self._masks.index_select(0, rows),
-            episode_starts=self._tensor(starts.ravel()),
+            observations=_each(lambda table: table.index_select(0, index), self._observations),
+            actions=self._actions.index_select(0, index),
+            action_masks=None if self._masks is None else self._masks.index_select(0, index),
+            episode_starts=self._tensor(starts),
             lstm_states=RNNStates(
                 *(tuple(state.index_select(1, columns) for state in pair) for pair in self._states)
             ),
-            valid=self._tensor(valid),
+            valid=None,
+            batch_sizes=[],
             old_values=values,
             old_log_prob=log_prob,
             advantages=advantages,

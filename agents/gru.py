@@ -20,66 +20,83 @@ from torch import nn
 from torch.nn import functional
 
 States = tuple[th.Tensor, ...]
+BatchSizes = list[int]
 
 
 class GruSequence(th.autograd.Function):
-    """A layer of ``nn.GRU`` over sequences, given what the inputs add to the gates.
+    """A layer of ``nn.GRU`` over packed sequences, given what the inputs add to the gates.
 
-    It computes what ``nn.GRU`` does, with the gradient through time written out by hand: on a CPU
-    that takes far fewer and larger operations than torch's own, which has no fused kernel there.
+    It computes what ``nn.GRU`` does on a ``PackedSequence``, with the gradient through time written
+    out by hand: on a CPU that takes fewer and larger operations than torch's own, which has no
+    fused kernel there.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, gates: th.Tensor, hidden: th.Tensor, weight: th.Tensor, bias: th.Tensor
+        ctx: Any,
+        gates: th.Tensor,
+        hidden: th.Tensor,
+        weight: th.Tensor,
+        bias: th.Tensor,
+        batch_sizes: BatchSizes,
     ) -> th.Tensor:
-        """Return the states after each step, shape (length, n_seq, hidden_size).
+        """Return the states after each step, shape (n_steps, hidden_size).
 
-        :param gates: inputs times the input weights, with their bias, shape (length, n_seq,
-            3 * hidden_size), in the order of ``nn.GRU``: reset, update, new
-        :param hidden: the states before, shape (n_seq, hidden_size)
+        :param gates: inputs times the input weights, with their bias, shape (n_steps, 3 *
+            hidden_size), in the order of ``nn.GRU``: reset, update, new; the first steps of all
+            sequences come first, then the second steps, and so on
+        :param hidden: the states before, longest sequence first, shape (n_seq, hidden_size)
         :param weight: recurrent weights, shape (3 * hidden_size, hidden_size)
         :param bias: shape (3 * hidden_size,)
+        :param batch_sizes: how many sequences have a first step, a second step, and so on
         """
-        size = hidden.shape[1]
-        first = hidden
-        outputs = gates.new_empty(*gates.shape[:2], size)
+        size, before = hidden.shape[1], hidden
+        outputs = gates.new_empty(len(gates), size)
         saved = []
-        for step, gate in enumerate(gates):
+        steps = (th.split(gates, batch_sizes), th.split(outputs, batch_sizes))
+        for n, gate, output in zip(batch_sizes, *steps, strict=True):
+            hidden = hidden[:n]
             recurrent = th.addmm(bias, hidden, weight.T)
             both = (gate[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid_()
             new_h = recurrent[:, 2 * size :]
-            new = th.addcmul(gate[:, 2 * size :], both[:, :size], new_h).tanh_()
+            new = th.addcmul(gate[:, 2 * size :], both[:, :size], new_h)
+            new.mul_(2).sigmoid_().mul_(2).sub_(1)  # tanh, which torch computes more slowly
             saved += [both, new, new_h]
-            hidden = th.lerp(new, hidden, both[:, size:], out=outputs[step])
-        ctx.save_for_backward(weight, first, outputs, *saved)
+            hidden = th.lerp(new, hidden, both[:, size:], out=output)
+        ctx.batch_sizes = batch_sizes
+        ctx.save_for_backward(weight, before, outputs, *saved)
         return outputs
 
     @staticmethod
-    def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor, ...]:
+    def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor | None, ...]:
         """Return the gradients of the arguments of :meth:`forward`."""
-        weight, first, outputs, *saved = ctx.saved_tensors
-        hiddens = th.cat([first.unsqueeze(0), outputs[:-1]])
-        from_outputs = gradients[0]
-        length, n_seq, size = from_outputs.shape
-        d_gates = from_outputs.new_empty(length, n_seq, 3 * size)
+        weight, before, outputs, *saved = ctx.saved_tensors
+        batch_sizes = ctx.batch_sizes
+        size = outputs.shape[1]
+        # The state before each step: that after the step before it, of the sequences that go on.
+        earlier = [before, *outputs.split(batch_sizes)]
+        hiddens = th.cat([state[:n] for state, n in zip(earlier, batch_sizes, strict=False)])
+        d_gates = outputs.new_empty(len(outputs), 3 * size)
         d_recurrent = th.empty_like(d_gates)
-        carried = th.zeros_like(from_outputs[0])
-        for step in reversed(range(length)):
+        rows = [
+            tensor.split(batch_sizes) for tensor in (gradients[0], hiddens, d_gates, d_recurrent)
+        ]
+        carried = outputs.new_empty(0, size)
+        for step in reversed(range(len(batch_sizes))):
+            from_output, hidden, from_gates, from_recurrent = (row[step] for row in rows)
             both, new, new_h = saved[3 * step : 3 * step + 3]
             reset, update = both[:, :size], both[:, size:]
-            carried = carried + from_outputs[step]
-            from_gates, from_recurrent = d_gates[step], d_recurrent[step]
-            d_new = th.mul(carried - carried * update, 1 - new * new, out=from_gates[:, 2 * size :])
+            d_hidden = from_output.clone()
+            d_hidden[: len(carried)] += carried
+            d_new = from_gates[:, 2 * size :]
+            th.mul(d_hidden - d_hidden * update, 1 - new * new, out=d_new)
             th.mul(d_new, new_h, out=from_gates[:, :size])
-            th.mul(carried, hiddens[step] - new, out=from_gates[:, size : 2 * size])
-            from_gates[:, : 2 * size] *= both - both * both
+            th.mul(d_hidden, hidden - new, out=from_gates[:, size : 2 * size])
+            from_gates[:, : 2 * size].mul_(both - both * both)
             from_recurrent[:, : 2 * size] = from_gates[:, : 2 * size]
             th.mul(d_new, reset, out=from_recurrent[:, 2 * size :])
-            carried = th.addmm(carried * update, from_recurrent, weight)
-        flat = d_recurrent.flatten(end_dim=1)
-        d_weight = flat.T @ hiddens.flatten(end_dim=1)
-        return d_gates, carried, d_weight, flat.sum(dim=0)
+            carried = th.addmm(d_hidden * update, from_recurrent, weight)
+        return d_gates, carried, d_recurrent.T @ hiddens, d_recurrent.sum(dim=0), None
 
 
 class GruActorCriticPolicy(RecurrentActorCriticPolicy):
@@ -178,6 +195,43 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """Return the values, log-probabilities and entropies of actions taken."""
         latent_pi, latent_vf, _ = self._latents(obs, lstm_states, episode_starts)
+        return self._evaluate(latent_pi, latent_vf, actions)
+
+    def evaluate_packed(
+        self,
+        obs: PyTorchObs,
+        actions: th.Tensor,
+        lstm_states: RNNStates,
+        episode_starts: th.Tensor,
+        batch_sizes: BatchSizes,
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
+        """Evaluate packed sequences: as :meth:`evaluate_actions`, without any padding.
+
+        The steps lie as in torch's ``PackedSequence``: the first steps of all sequences, longest
+        sequence first, then the second steps of those that have one, and so on. No episode starts
+        within a sequence.
+
+        :param lstm_states: before each sequence
+        :param episode_starts: 1 where a sequence starts an episode, shape (n_seq,)
+        :param batch_sizes: how many sequences have a first step, a second step, and so on
+        """
+        pi_features, vf_features = self._features(obs)
+        first = _part(obs, slice(batch_sizes[0]))
+
+        def run(gru: Any, features: th.Tensor, hidden: th.Tensor) -> th.Tensor:
+            hidden = self._restart(first, hidden, episode_starts)
+            return self._sequences(gru, features, hidden, batch_sizes)[0]
+
+        latent_pi = latent_vf = run(self.lstm_actor, pi_features, lstm_states.pi[0])
+        if self.lstm_critic is not None:
+            latent_vf = run(self.lstm_critic, vf_features, lstm_states.vf[0])
+        latent_pi = self.mlp_extractor.forward_actor(latent_pi)
+        latent_vf = self.mlp_extractor.forward_critic(latent_vf)
+        return self._evaluate(latent_pi, latent_vf, actions)
+
+    def _evaluate(
+        self, latent_pi: th.Tensor, latent_vf: th.Tensor, actions: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         distribution = self._get_action_dist_from_latent(latent_pi)
         return self.value_net(latent_vf), distribution.log_prob(actions), distribution.entropy()
 
@@ -256,47 +310,56 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         """
         n_seq = hidden.shape[1]
         features = features.reshape(n_seq, -1, features.shape[-1]).transpose(0, 1)
-        starts = episode_starts.reshape(n_seq, -1).transpose(0, 1).bool()
+        starts = episode_starts.reshape(n_seq, -1).T
         length = len(starts)
 
         def restart(hidden: th.Tensor, step: int) -> th.Tensor:
-            initial = self.initial_state(_every(obs, length, step))
-            return th.where(starts[step].view(1, n_seq, 1), initial, hidden).contiguous()
+            return self._restart(_part(obs, slice(step, None, length)), hidden, starts[step])
 
         hidden = restart(hidden, 0)
         # RecurrentPPO cuts its sequences where episodes start: it always takes the fused call.
         if length == 1 or not starts[1:].any():
-            outputs, hidden = self._sequence(gru, features, hidden)
+            sizes = [n_seq] * length
+            outputs, hidden = self._sequences(gru, features.flatten(end_dim=1), hidden, sizes)
         else:
             steps = []
             for step in range(length):
                 hidden = restart(hidden, step)
-                output, hidden = self._sequence(gru, features[step : step + 1], hidden)
+                output, hidden = self._sequences(gru, features[step], hidden, [n_seq])
                 steps.append(output)
             outputs = th.cat(steps)
-        return outputs.transpose(0, 1).flatten(end_dim=1), hidden
+        return outputs.reshape(length, n_seq, -1).transpose(0, 1).flatten(end_dim=1), hidden
 
-    def _sequence(
-        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor
+    def _restart(self, obs: PyTorchObs, hidden: th.Tensor, episode_starts: th.Tensor) -> th.Tensor:
+        """Return the hidden states, those of a new episode where one starts."""
+        starts = episode_starts.bool().view(1, -1, 1)
+        return th.where(starts, self.initial_state(obs), hidden)
+
+    def _sequences(
+        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
     ) -> tuple[th.Tensor, th.Tensor]:
-        """Run the layers of a GRU over sequences without episode starts, as ``gru`` itself.
+        """Run the layers of a GRU over packed sequences without episode starts, as ``gru`` itself.
 
-        :param inputs: shape (length, n_seq, features)
+        :param inputs: shape (n_steps, features)
         :param hidden: shape (n_layers, n_seq, hidden_size)
+        :return: the outputs, shape (n_steps, hidden_size), and, if the sequences are of equal
+            length, the states after them
         """
         if inputs.is_cuda:  # where torch has a fused kernel
-            outputs, hidden = gru(inputs, hidden)
-            return outputs, hidden
+            packed = nn.utils.rnn.PackedSequence(inputs, th.tensor(batch_sizes))
+            outputs, hidden = gru(packed, hidden.contiguous())
+            return outputs.data, hidden
         first, *others = gru.all_weights
         gates = self._input_gates(inputs, first[0], first[2])
-        states = [GruSequence.apply(gates, hidden[0], first[1], first[3])]  # type: ignore
+        run: Any = GruSequence.apply
+        states = [run(gates, hidden[0], first[1], first[3], batch_sizes)]
         for start, (input_weight, weight, input_bias, bias) in zip(hidden[1:], others, strict=True):
             gates = functional.linear(states[-1], input_weight, input_bias)
-            states.append(GruSequence.apply(gates, start, weight, bias))  # type: ignore
-        return states[-1], th.stack([state[-1] for state in states])
+            states.append(run(gates, start, weight, bias, batch_sizes))
+        return states[-1], th.stack([state[-batch_sizes[-1] :] for state in states])
 
     def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
-        """Return what the inputs add to the first layer's gates, (length, n_seq, 3 * hidden)."""
+        """Return what the inputs add to the first layer's gates, (n_steps, 3 * hidden_size)."""
         return functional.linear(inputs, weight, bias)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
@@ -320,8 +383,8 @@ def _batch_size(obs: PyTorchObs) -> int:
     return len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
 
 
-def _every(obs: PyTorchObs, length: int, step: int) -> PyTorchObs:
-    """Return the observations at one step of all sequences."""
+def _part(obs: PyTorchObs, which: slice) -> PyTorchObs:
+    """Return some of the observations."""
     if isinstance(obs, dict):
-        return {key: value[step::length] for key, value in obs.items()}
-    return obs[step::length]
+        return {key: value[which] for key, value in obs.items()}
+    return obs[which]

@@ -9,7 +9,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional
 
-from agents.gru import GruActorCriticPolicy
+from agents.gru import BatchSizes, GruActorCriticPolicy
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
 from toolenv_gym.rules import N_STAGES
 from toolenv_gym.tokens import EOS, N_TOKENS
@@ -92,17 +92,17 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
         features: th.Tensor = self.features_extractor(obs.long())
         return features
 
-    def _sequence(
-        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor
+    def _sequences(
+        self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
     ) -> tuple[th.Tensor, th.Tensor]:
         if inputs.is_cuda:
-            inputs = self._token_embedding(inputs.squeeze(2))
-        return super()._sequence(gru, inputs, hidden)
+            inputs = self._token_embedding(inputs.squeeze(1))
+        return super()._sequences(gru, inputs, hidden, batch_sizes)
 
     def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
         # There are but 18 embeddings: what each adds to the gates is worked out once for all.
         table = functional.linear(self._token_embedding.weight, weight, bias)
-        return functional.embedding(inputs.squeeze(2), table)
+        return functional.embedding(inputs.squeeze(1), table)
 
     @property
     def _token_embedding(self) -> nn.Embedding:

@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -235,7 +235,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         go_on = True
         for epoch in range(self.n_epochs):
             first = len(updates)
-            for batch in self.rollout_buffer.get(self.batch_size):
+            for batch in self._minibatches():
                 loss, update = self._loss(batch, clip_range, clip_range_vf)
                 updates.append(update)
                 if self.target_kl is not None and update.approx_kl > 1.5 * self.target_kl:
@@ -255,6 +255,11 @@ class MaskableRecurrentPPO(RecurrentPPO):
         self.logger.record("train/clip_range", clip_range)
         if clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", clip_range_vf)
+
+    def _minibatches(self) -> Iterator[EpisodeSamples]:
+        # The LSTM policies take sequences of equal length only.
+        packed = isinstance(self.policy, GruActorCriticPolicy)
+        return self.rollout_buffer.get(self.batch_size, packed)
 
     def _loss(
         self, batch: EpisodeSamples, clip_range: float, clip_range_vf: float | None
@@ -284,14 +289,19 @@ class MaskableRecurrentPPO(RecurrentPPO):
     def _evaluate(self, batch: EpisodeSamples) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """Return values, log-probabilities and entropies of a minibatch's valid steps."""
         observations: Any = batch.observations
+        arguments = (observations, batch.actions, batch.lstm_states)
         starts = batch.episode_starts
+        if batch.valid is None:
+            with masking(self.policy, batch.action_masks):
+                values, log_prob, entropy = self.policy.evaluate_packed(  # type: ignore[operator]
+                    *arguments, starts, batch.batch_sizes
+                )
+            return values.flatten(), log_prob, entropy
         if self._starts_in_zeros():
             # The states are zero there already; without a start it makes one fused call.
             starts = th.zeros_like(starts)
         with masking(self.policy, batch.action_masks):
-            values, log_prob, entropy = self.policy.evaluate_actions(
-                observations, batch.actions, batch.lstm_states, starts
-            )
+            values, log_prob, entropy = self.policy.evaluate_actions(*arguments, starts)
         return (
             values.flatten().index_select(0, batch.valid),
             log_prob.index_select(0, batch.valid),

@@ -83,6 +83,31 @@ def test_fields_belong_together():
     np.testing.assert_array_equal(batch.returns, valid + 0.75)
 
 
+def test_packed_sequences_lie_as_torch_packs_them():
+    masks = np.random.default_rng(0).random((5, 2, 100)) < 0.5
+    (batch,) = filled(masks=masks).get(packed=True)
+    assert batch.valid is None
+    assert batch.batch_sizes == [5, 4, 1]
+    names = batch.actions
+    padded, lengths = th.nn.utils.rnn.pad_packed_sequence(
+        th.nn.utils.rnn.PackedSequence(names, th.tensor(batch.batch_sizes)), batch_first=True
+    )
+    sequences = [
+        (int(row[0]) % 10, tuple((row[:length] // 10).tolist()))
+        for row, length in zip(padded, lengths, strict=True)
+    ]
+    assert set(sequences) == SEQUENCES
+    goes_on = [sequence == (0, (0, 1)) for sequence in sequences]
+    assert batch.episode_starts.tolist() == [float(not on) for on in goes_on]
+    for states, kept in zip(batch.lstm_states, STATES, strict=True):
+        for state, original in zip(states, kept, strict=True):
+            assert th.equal(state, original[:, :1] * th.tensor(goes_on).view(1, 5, 1))
+    np.testing.assert_array_equal(batch.observations, np.stack([names, names], axis=1))
+    np.testing.assert_array_equal(batch.action_masks, masks[names // 10, names % 10])
+    np.testing.assert_array_equal(batch.old_values, names + 0.25)
+    np.testing.assert_array_equal(batch.returns, names + 0.75)
+
+
 def test_dict_observations():
     space = spaces.Dict({"a": spaces.Box(0, 100, (2,)), "b": spaces.Discrete(100)})
     (batch,) = filled(observation_space=space).get()

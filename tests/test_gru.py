@@ -118,16 +118,18 @@ def test_sequences_equal_single_steps(policy, kwargs, where):
         th.testing.assert_close(given, wanted, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("length", "n_seq"), [(1, 1), (7, 3)])
-def test_gradients_are_those_of_torch(length, n_seq):
+@pytest.mark.parametrize("lengths", [[1], [7, 7, 7], [5, 3, 3, 1]])
+def test_gradients_are_those_of_torch(lengths):
     th.manual_seed(0)
     gru = nn.GRU(5, 4).double()
-    arguments = (th.randn(length, n_seq, 5).double(), th.randn(1, n_seq, 4).double())
-    leaves = [tensor.requires_grad_() for tensor in (*arguments, *gru.parameters())]
+    sequences = [th.randn(length, 5).double() for length in lengths]
+    packed = nn.utils.rnn.pack_sequence(sequences)
+    hidden = th.randn(1, len(lengths), 4).double()
+    leaves = [tensor.requires_grad_() for tensor in (packed.data, hidden, *gru.parameters())]
     inputs, hidden, input_weight, weight, input_bias, bias = leaves
     gates = nn.functional.linear(inputs, input_weight, input_bias)
-    ours = GruSequence.apply(gates, hidden[0], weight, bias)
-    theirs, _ = gru(inputs, hidden)
+    ours = GruSequence.apply(gates, hidden[0], weight, bias, packed.batch_sizes.tolist())
+    theirs = gru(packed, hidden)[0].data
     th.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
     outer = th.randn_like(ours)
     gradients = [th.autograd.grad((states * outer).sum(), leaves) for states in (ours, theirs)]
@@ -139,8 +141,8 @@ def test_a_start_at_the_first_step_is_one_fused_call(monkeypatch):
     obs, states, actions = random_batch(model, 6, 7)
     calls = []
     policy = model.policy
-    original = policy._sequence
-    monkeypatch.setattr(policy, "_sequence", lambda *a: calls.append(len(a[1])) or original(*a))
+    original = policy._sequences
+    monkeypatch.setattr(policy, "_sequences", lambda *a: calls.append(len(a[3])) or original(*a))
     starts = th.zeros(6, 7)
     starts[:, 0] = 1
     model.policy.evaluate_actions(obs, actions, states, starts.flatten())

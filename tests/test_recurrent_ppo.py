@@ -122,7 +122,7 @@ def collect(model, rollouts=1):
     return model.rollout_buffer
 
 
-def evaluated(model, batch_size=20):
+def evaluated(model):
     """Return values, log-probabilities, entropies of the buffer's steps, each (n_steps, n_envs)."""
     buffer = model.rollout_buffer
     shape = buffer.returns.shape
@@ -130,7 +130,7 @@ def evaluated(model, batch_size=20):
     outputs = th.full((3, buffer.returns.size), th.nan)
     np.random.seed(0)  # the same minibatches each time: sums depend on their size to the last bit
     with th.no_grad():
-        for batch in buffer.get(batch_size):
+        for batch in model._minibatches():
             outputs[:, batch.returns.long()] = th.stack(model._evaluate(batch))
     assert outputs.isfinite().all()
     return outputs.reshape(3, *shape)
@@ -279,6 +279,11 @@ def as_float64(model):
     policy.evaluate_actions = lambda obs, actions, states, starts: evaluate(
         obs, actions, doubled(states), starts
     )
+    if isinstance(policy, GruActorCriticPolicy):
+        packed = policy.evaluate_packed
+        policy.evaluate_packed = lambda obs, actions, states, *rest: packed(
+            obs, actions, doubled(states), *rest
+        )
 
 
 def doubled(states):
@@ -648,7 +653,7 @@ def test_the_gradient_is_that_of_a2c():
     )
     buffer = collect(model, rollouts=2)
     as_float64(model)
-    (batch,) = buffer.get(model.batch_size)
+    (batch,) = model._minibatches()
     # The old log-probabilities are float32: take those of the policy as it is now.
     with th.no_grad():
         _, log_prob, _ = model._evaluate(batch)
