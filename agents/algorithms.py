@@ -47,7 +47,7 @@ class Algorithm:
 # Discounted a little, so that of two plans with the same reward the shorter one is better; enough
 # entropy that no token dies out before its use is found.
 _PPO = {
-    "n_steps": 64,
+    "n_steps": 32,
     "n_epochs": 4,
     "learning_rate": 1e-3,
     "gamma": 0.99,
@@ -86,13 +86,18 @@ ALGORITHMS = {
     ),
     "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, minibatches=4, mark="clip_range"),
     "trpo": Algorithm(
-        TRPO, ActorCriticPolicy, {"n_steps": 64, "gamma": 0.99}, minibatches=4, mark="cg_max_steps"
+        TRPO, ActorCriticPolicy, {"n_steps": 32, "gamma": 0.99}, minibatches=4, mark="cg_max_steps"
     ),
     "a2c": Algorithm(A2C, ActorCriticPolicy, _A2C, mark="vf_coef"),
     "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO, minibatches=4),
     "dqn": Algorithm(DQN, DQNPolicy, _DQN),
     "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN),
 }
+
+
+def knows_masks(algo: str) -> bool:
+    """Tell whether a learner can use action masks."""
+    return issubclass(ALGORITHMS[algo].model_class, MaskableRecurrentPPO | MaskablePPO)
 
 
 def make_training_env(
@@ -107,10 +112,17 @@ def make_training_env(
     return env
 
 
-def make_model(algo: str, env: VecEnv, seed: int, device: str) -> BaseAlgorithm:
-    """Return a new model with the settings of :data:`ALGORITHMS`."""
+def make_model(
+    algo: str, env: VecEnv, seed: int, device: str, use_masking: bool = False
+) -> BaseAlgorithm:
+    """Return a new model with the settings of :data:`ALGORITHMS`.
+
+    :param use_masking: whether it uses action masks, for those with a choice
+    """
     algorithm = ALGORITHMS[algo]
     settings = dict(algorithm.settings)
+    if issubclass(algorithm.model_class, MaskableRecurrentPPO):
+        settings["use_masking"] = use_masking
     if algorithm.minibatches:
         settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
     return algorithm.model_class(algorithm.policy_class, env, seed=seed, device=device, **settings)

@@ -1,23 +1,39 @@
-"""Curricula: which stages the episodes of a training run are drawn from, and when."""
+"""Curricula: which episodes a training run plays, and when.
+
+:class:`CurriculumCallback` sets them on the training environments of any Stable-Baselines3
+algorithm. A curriculum becomes an attribute of the model, and so is saved and loaded with it.
+"""
 
 from collections import deque
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents.published_a2c import STAGE_BLOCKS
+from toolenv_gym.guidance import plan_length
 
 Stages = tuple[int, ...]
+
+
+class Lesson(NamedTuple):
+    """What new episodes are drawn from.
+
+    :param guidance: numbers of guided steps, see :mod:`toolenv_gym.guidance`; None to leave it off
+    """
+
+    stages: Stages
+    guidance: tuple[int, ...] | None = None
 
 
 class Curriculum(Protocol):
     """What a :class:`CurriculumCallback` asks."""
 
-    def stages(self, progress: float) -> Stages:
-        """Return the stages to draw from, given the share of the run that is done, 0 to 1."""
+    def lesson(self, progress: float) -> Lesson:
+        """Return the lesson to set, given the share of the run that is done, 0 to 1."""
 
-    def record(self, stage: int, success: bool) -> None:
-        """Take note of a finished training episode."""
+    def record(self, info: dict[str, Any]) -> None:
+        """Take note of the last ``info`` of a finished training episode."""
 
 
 class MixedCurriculum:
@@ -26,10 +42,10 @@ class MixedCurriculum:
     def __init__(self, stages: Stages) -> None:
         self._stages = stages
 
-    def stages(self, progress: float) -> Stages:
-        return self._stages
+    def lesson(self, progress: float) -> Lesson:
+        return Lesson(self._stages)
 
-    def record(self, stage: int, success: bool) -> None:
+    def record(self, info: dict[str, Any]) -> None:
         pass
 
 
@@ -39,12 +55,40 @@ class PublishedCurriculum:
     The publication runs 60 updates, ten each on stages 0, 0, 0, 1, 1, 2.
     """
 
-    def stages(self, progress: float) -> Stages:
+    def lesson(self, progress: float) -> Lesson:
         block = min(int(progress * len(STAGE_BLOCKS)), len(STAGE_BLOCKS) - 1)
-        return (STAGE_BLOCKS[block],)
+        return Lesson((STAGE_BLOCKS[block],))
 
-    def record(self, stage: int, success: bool) -> None:
+    def record(self, info: dict[str, Any]) -> None:
         pass
+
+
+class SuccessWindow:
+    """The last so many episodes, and whether they were successful often enough.
+
+    :param threshold: success rate, above 0 and up to 1
+    :param length: number of episodes
+    """
+
+    def __init__(self, threshold: float, length: int) -> None:
+        if not 0 < threshold <= 1:
+            raise ValueError(f"threshold must be above 0 and up to 1, got {threshold}")
+        if length < 1:
+            raise ValueError(f"window must be at least 1, got {length}")
+        self._threshold = threshold
+        self._successes: deque[bool] = deque(maxlen=length)
+
+    def append(self, success: bool) -> None:
+        """Take note of an episode."""
+        self._successes.append(bool(success))
+
+    def passed(self) -> bool:
+        """Tell whether the threshold is reached; if so, begin a new window."""
+        full = len(self._successes) == self._successes.maxlen
+        reached = full and sum(self._successes) >= self._threshold * len(self._successes)
+        if reached:
+            self._successes.clear()
+        return reached
 
 
 class ThresholdCurriculum:
@@ -58,44 +102,84 @@ class ThresholdCurriculum:
     """
 
     def __init__(self, stages: Stages, threshold: float, window: int = 200) -> None:
-        if not 0 < threshold <= 1:
-            raise ValueError(f"threshold must be above 0 and up to 1, got {threshold}")
         self._stages = stages
-        self._threshold = threshold
         self._open = 1
-        self._successes: deque[bool] = deque(maxlen=window)
+        self._window = SuccessWindow(threshold, window)
 
-    def stages(self, progress: float) -> Stages:
-        full = len(self._successes) == self._successes.maxlen
-        if full and sum(self._successes) >= self._threshold * len(self._successes):
+    def lesson(self, progress: float) -> Lesson:
+        if self._window.passed():
             self._open = min(self._open + 1, len(self._stages))
-            self._successes.clear()
-        return self._stages[: self._open]
+        return Lesson(self._stages[: self._open])
 
-    def record(self, stage: int, success: bool) -> None:
-        if stage == self._stages[self._open - 1]:
-            self._successes.append(success)
+    def record(self, info: dict[str, Any]) -> None:
+        if info["stage"] == self._stages[self._open - 1]:
+            self._window.append(info["is_success"])
+
+
+class GuidedCurriculum:
+    """All stages from the start, guided by masks less and less.
+
+    For the first k steps of an episode the mask admits only the token of a plan that solves the
+    task (:mod:`toolenv_gym.guidance`); after them it admits every token. k begins one below the
+    length of the longest plan and falls by one whenever the unguided rest is mastered. Only half
+    of the episodes have the present k: the others draw theirs from k upwards. So the end of the
+    plan is never out of practice, and whoever forgets it learns it again.
+
+    A forced token has log-probability 0 and no gradient: what is learnt is on-policy throughout.
+    The learner has to use the masks.
+
+    :param rule_set: that of the world, ``rules.PUBLISHED`` or ``rules.DESCRIBED``
+    :param threshold: success rate at the present k, on the stage with the longest plan, that
+        lowers k
+    :param window: the number of last training episodes that the rate is taken over
+    """
+
+    def __init__(
+        self, stages: Stages, rule_set: int, threshold: float = 0.8, window: int = 300
+    ) -> None:
+        self._stages = stages
+        self._longest = max(stages, key=lambda stage: plan_length(rule_set, stage))
+        self._highest = plan_length(rule_set, self._longest) - 1
+        self._guided_steps = self._highest
+        self._window = SuccessWindow(threshold, window)
+
+    def lesson(self, progress: float) -> Lesson:
+        if self._window.passed():
+            self._guided_steps = max(self._guided_steps - 1, 0)
+        others = range(self._guided_steps, self._highest + 1)
+        return Lesson(self._stages, (self._guided_steps,) * len(others) + tuple(others))
+
+    def record(self, info: dict[str, Any]) -> None:
+        if info["stage"] == self._longest and info["guidance"] == self._guided_steps:
+            self._window.append(info["is_success"])
 
 
 class CurriculumCallback(BaseCallback):
-    """Sets the training environments' stages as a curriculum says, after every rollout.
+    """Sets the training environments as a curriculum says, after every rollout.
 
     A change takes effect at each environment's next reset. Works with any Stable-Baselines3
     algorithm whose environments are ``ToolArith-v0`` or ``ToolArithMemory-v0``.
+
+    :param curriculum: it becomes the model's attribute ``curriculum``
+    :param eval_env: an environment for evaluations, which plays the same stages, never guided
     """
 
-    def __init__(self, curriculum: Curriculum, verbose: int = 0) -> None:
+    def __init__(
+        self, curriculum: Curriculum, eval_env: VecEnv | None = None, verbose: int = 0
+    ) -> None:
         super().__init__(verbose)
         self.curriculum = curriculum
-        self._set: Stages = ()
+        self._eval_env = eval_env
+        self._set: Lesson | None = None
 
     def _on_training_start(self) -> None:
+        self.model.curriculum = self.curriculum  # type: ignore[attr-defined]
         self._update()
 
     def _on_step(self) -> bool:
         for done, info in zip(self.locals["dones"], self.locals["infos"], strict=True):
             if done:
-                self.curriculum.record(info["stage"], info["is_success"])
+                self.curriculum.record(info)
         return True
 
     def _on_rollout_end(self) -> None:
@@ -103,9 +187,14 @@ class CurriculumCallback(BaseCallback):
 
     def _update(self) -> None:
         total = max(self.model._total_timesteps, 1)
-        stages = self.curriculum.stages(self.num_timesteps / total)
-        if stages != self._set:
-            self.training_env.env_method("set_stage", stages)
-            self._set = stages
-        self.logger.record("curriculum/stages", len(stages))
-        self.logger.record("curriculum/highest_stage", max(stages))
+        lesson = self.curriculum.lesson(self.num_timesteps / total)
+        if lesson != self._set:
+            self.training_env.env_method("set_stage", lesson.stages)
+            self.training_env.env_method("set_guidance", lesson.guidance)
+            if self._eval_env is not None:
+                self._eval_env.env_method("set_stage", lesson.stages)
+            self._set = lesson
+        self.logger.record("curriculum/stages", len(lesson.stages))
+        self.logger.record("curriculum/highest_stage", max(lesson.stages))
+        if lesson.guidance is not None:
+            self.logger.record("curriculum/guided_steps", min(lesson.guidance))

@@ -58,26 +58,37 @@ class Score:
         return self.mean_return / self.optimum
 
 
-def greedy_episodes(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
+def greedy_episodes(
+    model: BaseAlgorithm, task: Task, digits: Integers, masked: bool = False
+) -> Episodes:
     """Play one deterministic episode of a model on each problem, in batches.
 
     :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
         is or one-hot encoded by Gymnasium's ``FlattenObservation``
     :param digits: the problems, shape (n, 5)
+    :param masked: whether only tokens that have an effect are admitted, as always for a
+        MaskablePPO; only for models that know masks
     """
+    masked = masked or isinstance(model, MaskablePPO)
     parts = [
-        _play(model, task, digits[start : start + BATCH]) for start in range(0, len(digits), BATCH)
+        _play(model, task, digits[start : start + BATCH], masked)
+        for start in range(0, len(digits), BATCH)
     ]
     return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def evaluate(model: BaseAlgorithm, task: Task, problems: int | None = None) -> Score:
-    """Return a model's score on all problems of a task, or on a fixed sample of that many."""
+def evaluate(
+    model: BaseAlgorithm, task: Task, problems: int | None = None, masked: bool = False
+) -> Score:
+    """Return a model's score on all problems of a task, or on a fixed sample of that many.
+
+    :param masked: see :func:`greedy_episodes`
+    """
     digits, best = oracle.all_digits(task.stage), oracle.best_returns(task)
     if problems is not None and problems < len(digits):
         sample = np.random.default_rng(0).choice(len(digits), problems, replace=False)
         digits, best = digits[sample], best[sample]
-    episodes = greedy_episodes(model, task, digits)
+    episodes = greedy_episodes(model, task, digits, masked)
     return Score(
         stage=task.stage,
         problems=len(digits),
@@ -88,7 +99,7 @@ def evaluate(model: BaseAlgorithm, task: Task, problems: int | None = None) -> S
     )
 
 
-def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
+def _play(model: BaseAlgorithm, task: Task, digits: Integers, masked: bool) -> Episodes:
     n = len(digits)
     observations = observe(digits, task.stage)
     stages = np.full(n, task.stage)
@@ -97,7 +108,7 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers) -> Episodes:
     state, starts = None, np.ones(n, dtype=np.bool_)
     for step in range(task.max_steps):
         masks: dict[str, Any] = {}
-        if isinstance(model, MaskablePPO):
+        if masked:
             masks["action_masks"] = batch.action_masks()
         emitted, state = model.predict(
             _encode(observations, model), state, starts, deterministic=True, **masks

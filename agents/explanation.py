@@ -24,10 +24,10 @@ def emitted_tokens(row: npt.NDArray[np.int64]) -> tuple[int, ...]:
 
 
 def explain_episodes(
-    model: BaseAlgorithm, task: Task, digits: npt.NDArray[np.int64]
+    model: BaseAlgorithm, task: Task, digits: npt.NDArray[np.int64], masked: bool = False
 ) -> list[dict[str, str]]:
     """Return a row of text cells for one greedy episode of a model on each problem."""
-    episodes = greedy_episodes(model, task, digits)
+    episodes = greedy_episodes(model, task, digits, masked)
     return [_row(task, episodes, i) for i in range(len(digits))]
 
 
@@ -55,11 +55,15 @@ def _names(tokens: tuple[int, ...]) -> str:
 
 
 def film_episodes(
-    model: BaseAlgorithm, env_id: str, stage: int, digits: npt.NDArray[np.int64]
+    model: BaseAlgorithm,
+    env_id: str,
+    stage: int,
+    digits: npt.NDArray[np.int64],
+    masked: bool = False,
 ) -> list[npt.NDArray[np.uint8]]:
     """Return the frames of greedy episodes, one after the other, each end held a while."""
     env = gym.make(env_id, stage=stage, render_mode="rgb_array")
-    episodes = greedy_episodes(model, Task(rules.RULE_SETS[env_id], stage), digits)
+    episodes = greedy_episodes(model, Task(rules.RULE_SETS[env_id], stage), digits, masked)
     frames: list[npt.NDArray[np.uint8]] = []
     for problem, row in zip(episodes.digits, episodes.tokens, strict=True):
         env.reset(options={"digits": problem})

@@ -22,10 +22,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.algorithms import load_model, make_model, make_training_env, saved_timesteps
+from agents.algorithms import (
+    knows_masks,
+    load_model,
+    make_model,
+    make_training_env,
+    saved_timesteps,
+)
 from agents.curriculum import (
     Curriculum,
     CurriculumCallback,
+    GuidedCurriculum,
     MixedCurriculum,
     PublishedCurriculum,
     ThresholdCurriculum,
@@ -41,6 +48,8 @@ SUCCESS_THRESHOLD = 0.5  # of the threshold curriculum
 
 WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
 AlgorithmName = Literal[
+    "maskable_recurrent_ppo",
+    "recurrent_a2c",
     "recurrent_ppo",
     "recurrent_ppo_lstm",
     "ppo",
@@ -56,17 +65,21 @@ AlgorithmName = Literal[
 class TrainSettings:
     """Train an agent and evaluate it exactly."""
 
-    algo: AlgorithmName = "recurrent_ppo"
-    """learner; recurrent_ppo has the published GRU network, the others Stable-Baselines3's own"""
+    algo: AlgorithmName = "maskable_recurrent_ppo"
+    """learner; it and recurrent_a2c are ours and have, as recurrent_ppo, the published network"""
     env: WorldName = "ToolArith-v0"
     """id of the world: published or described rules"""
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to train on, in the order of the curriculum"""
-    curriculum: Literal["mixed", "threshold", "published"] = "mixed"
-    """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens"""
-    n_envs: int = 64
+    curriculum: Literal["mixed", "threshold", "published", "guided"] | None = None
+    """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
+    guided: mixed, and masks lead through ever fewer first steps. By default guided for
+    ToolArithMemory-v0, mixed for ToolArith-v0"""
+    masks: bool = False
+    """admit only tokens that have an effect, in training and evaluation (maskable_ppo: always)"""
+    n_envs: int = 256
     """environments played side by side"""
-    total_timesteps: int = 400_000
+    total_timesteps: int = 500_000
     """environment steps to train for, all environments together"""
     seed: int = 0
     """of the network, the problems and the actions"""
@@ -84,6 +97,13 @@ class TrainSettings:
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
         self.stage = check_stages(self.stage)
+        if self.curriculum == "guided" and self.masks:
+            raise ValueError("the guided curriculum has masks of its own: leave out --masks")
+        if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):
+            raise ValueError(
+                f"{self.algo} knows no masks: for a guided curriculum or --masks take "
+                "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
+            )
         if self.curriculum == "published" and self.stage != (0, 1, 2):
             raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
         for name in ("n_envs", "total_timesteps", "threads", "evaluate_every"):
@@ -100,6 +120,13 @@ class TrainSettings:
     def rule_set(self) -> int:
         """The rules of the world."""
         return rules.RULE_SETS[self.env]
+
+    @property
+    def schedule(self) -> str:
+        """The curriculum asked for, or the default one."""
+        guidable = knows_masks(self.algo) and not self.masks
+        default = "guided" if self.rule_set == rules.DESCRIBED and guidable else "mixed"
+        return self.curriculum or default
 
 
 # May differ when a run goes on; all else must be as it was.
@@ -177,9 +204,8 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
     """
     th.set_num_threads(settings.threads)
     checkpoint = folder / "checkpoint.zip"
-    curriculum = _curriculum(settings)
     env = make_training_env(
-        settings.algo, settings.env, curriculum.stages(0.0), settings.n_envs, settings.seed
+        settings.algo, settings.env, settings.stage, settings.n_envs, settings.seed
     )
     if checkpoint.exists():
         _, model = load_model(checkpoint, settings.device)
@@ -188,7 +214,9 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
         if isinstance(model, OffPolicyAlgorithm):
             model.load_replay_buffer(folder / "replay_buffer.pkl")
     else:
-        model = make_model(settings.algo, env, settings.seed, settings.device)
+        use_masking = settings.masks or settings.schedule == "guided"
+        model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+    curriculum: Curriculum = getattr(model, "curriculum", None) or _curriculum(settings)
     suffix = f"_from_{model.num_timesteps}" if model.num_timesteps else ""
     formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
     model.set_logger(Logger(str(folder), formats))
@@ -205,11 +233,13 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
 
 
 def _curriculum(settings: TrainSettings) -> Curriculum:
-    if settings.curriculum == "mixed":
-        return MixedCurriculum(settings.stage)
-    if settings.curriculum == "published":
+    if settings.schedule == "guided":
+        return GuidedCurriculum(settings.stage, settings.rule_set)
+    if settings.schedule == "published":
         return PublishedCurriculum()
-    return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
+    if settings.schedule == "threshold":
+        return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
+    return MixedCurriculum(settings.stage)
 
 
 def find_model(path: Path) -> tuple[Path, str | None]:
@@ -233,6 +263,7 @@ class Checkpoints(BaseCallback):
         self._every = settings.evaluate_every
         self._tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
         self._folder = folder
+        self._masked = settings.masks
         self._rows: list[dict[str, Any]] = []
 
     def _on_training_start(self) -> None:
@@ -256,7 +287,7 @@ class Checkpoints(BaseCallback):
             return  # nothing was learnt since
         self._due = self.num_timesteps + self._every
         for task in self._tasks:
-            score = evaluate(self.model, task, EVALUATION_PROBLEMS)
+            score = evaluate(self.model, task, EVALUATION_PROBLEMS, self._masked)
             for name in ("mean_return", "success_rate", "reached_rate"):
                 self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
             self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))

@@ -1,6 +1,6 @@
 """Evaluate a saved model exactly: one greedy episode on every problem, against the oracle.
 
-    python scripts/evaluate.py runs/ToolArith-v0_recurrent_ppo_seed0_1
+    python scripts/evaluate.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
 
 A model file can run code as it is loaded: open only files that you trust.
 """
@@ -17,7 +17,7 @@ def main() -> None:
     settings = tyro.cli(SavedModelSettings, description=__doc__)
     try:
         algo, model, env_id, tasks = settings.open()
-        scores = [evaluate(model, task) for task in tasks]
+        scores = [evaluate(model, task, masked=settings.masks) for task in tasks]
     except (OSError, ValueError) as error:
         stop(error)
     console = Console()

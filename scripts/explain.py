@@ -1,6 +1,6 @@
 """Show what a saved model does: problem, target, tokens, answer, reward, and the optimal plan.
 
-    python scripts/explain.py runs/ToolArith-v0_recurrent_ppo_seed0_1 --video agent.gif
+    python scripts/explain.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1 --video agent.gif
 
 A model file can run code as it is loaded: open only files that you trust.
 """
@@ -40,9 +40,9 @@ def main() -> None:
         _, model, env_id, tasks = settings.open()
         for task in tasks:
             digits = sample_problems(task.stage, settings.episodes, settings.seed)
-            rows += explain_episodes(model, task, digits)
+            rows += explain_episodes(model, task, digits, settings.masks)
             if settings.video is not None:
-                frames += film_episodes(model, env_id, task.stage, digits)
+                frames += film_episodes(model, env_id, task.stage, digits, settings.masks)
         wide_console().print(episode_table(rows))
         if settings.video is not None:
             save_video(frames, settings.video)

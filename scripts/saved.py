@@ -21,6 +21,8 @@ class SavedModelSettings:
     """id of the world; by default the one that the run was trained on, or ToolArith-v0"""
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to play"""
+    masks: bool = False
+    """admit only tokens that have an effect, for models that know masks (maskable_ppo: always)"""
     device: str = "auto"
     """cpu, cuda or auto"""
 

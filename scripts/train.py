@@ -38,11 +38,11 @@ def main() -> None:
         sys.exit(f"Interrupted. To go on: --resume --out {folder}")
 
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-    scores = [evaluate(model, task) for task in tasks]
+    scores = [evaluate(model, task, masked=settings.masks) for task in tasks]
     run = {
         "env": settings.env,
         "algo": settings.algo,
-        "curriculum": settings.curriculum,
+        "curriculum": settings.schedule,
         "seed": settings.seed,
         "timesteps": model.num_timesteps,
     }
@@ -54,7 +54,9 @@ def main() -> None:
     episodes = [
         row
         for task in tasks
-        for row in explain_episodes(model, task, sample_problems(task.stage, EPISODES, seed=0))
+        for row in explain_episodes(
+            model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masks
+        )
     ]
     with (folder / "episodes.txt").open("w") as file:
         wide_console(file).print(episode_table(episodes))

@@ -252,6 +252,7 @@ def test_call_and_attributes(env_id):
     assert envs.np_random_seed == (5, 6, 7)
     for ours, theirs in zip(envs.np_random, sync.np_random, strict=True):
         assert ours.bit_generator.state == theirs.bit_generator.state
+    assert envs.call("render") == (None, None, None)
     with pytest.raises(AttributeError, match="colour"):
         envs.call("colour")
 

@@ -24,6 +24,11 @@ PLANS = (
 )
 
 
+def plan_length(rule_set: int, stage: int) -> int:
+    """Return how many tokens the plan has, with its [ANS]."""
+    return PLANS[3 * rule_set + stage].index(ANS) + 1
+
+
 def guided_token(rule_set: int, stage: int, guidance: int, steps: int) -> int:
     """Return the only token that guidance admits after ``steps`` tokens, or -1 if it admits all.
 

@@ -206,7 +206,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         value = getattr(self, _SCALAR_NAMES.get(name, name))
         if callable(value):
             value = value(*args, **kwargs)
-        return tuple(value) if name in _PER_ENV else (value,) * self.num_envs
+        if name in _PER_ENV and value is not None:  # nothing is rendered without a render_mode
+            return tuple(value)
+        return (value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Return an attribute of each sub-environment."""
