@@ -7,16 +7,14 @@ those of the world that the publication describes, all and all but each; and the
 
 import random
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch as th
 
-from agents.files import read_rows, write_rows
+from agents.parallel import Row, run_missing
 from agents.published_a2c import PublishedA2C, Settings, draw_problems
 from toolenv_gym import rules
 
@@ -39,8 +37,6 @@ LEAST_DESCRIBED = (*LEAST, "described_rules")
 CHECKPOINTS = 5  # evaluations a run, the last at its end
 PROBLEMS = 1_000  # a stage and evaluation, as the publication's last; the same in every run
 BOOTSTRAPS = 2_000
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -72,26 +68,30 @@ def variants() -> list[Variant]:
     ]
 
 
-def run(variant: Variant, seed: int, updates: int) -> list[Row]:
-    """Train one variant and return its evaluations, a row a checkpoint and stage.
+class Job(NamedTuple):
+    """One training run."""
 
-    :param updates: a multiple of :data:`CHECKPOINTS`
-    """
+    variant: str
+    seed: int
+    updates: int
+
+
+def run(job: Job) -> list[Row]:
+    """Train one variant and return its evaluations, a row a checkpoint and stage."""
     th.set_num_threads(1)
-    program = PublishedA2C(variant.settings(seed, updates))
+    (variant,) = (variant for variant in variants() if variant.name == job.variant)
+    program = PublishedA2C(variant.settings(job.seed, job.updates))
     drawn = random.Random(12345)
     problems = [draw_problems(drawn, PROBLEMS, stage) for stage in range(rules.N_STAGES)]
     rows = []
-    for update in range(1, updates + 1):
+    for update in range(1, job.updates + 1):
         program.update()
-        if update * CHECKPOINTS % updates == 0:
+        if update * CHECKPOINTS % job.updates == 0:
             for stage in range(rules.N_STAGES):
                 _, outcomes = program.greedy(problems[stage])
                 rows.append(
                     {
-                        "variant": variant.name,
-                        "seed": seed,
-                        "updates": updates,
+                        **job._asdict(),
                         "update": update,
                         "stage": stage,
                         "mean_return": float(outcomes.returns.mean()),
@@ -102,28 +102,19 @@ def run(variant: Variant, seed: int, updates: int) -> list[Row]:
     return rows
 
 
-def run_missing(
+def run_ablation(
     chosen: Sequence[Variant], seeds: Sequence[int], updates: int, file: Path, processes: int
 ) -> Iterator[tuple[int, int]]:
-    """Run what ``file`` does not hold yet, in parallel, and add each finished run to it.
+    """Run what ``file`` does not hold yet: see :func:`agents.parallel.run_missing`.
 
-    :return: after the start and after each run, how many are finished and how many there are
+    :param updates: a multiple of :data:`CHECKPOINTS`
     """
     if updates % CHECKPOINTS:
         raise ValueError(f"updates must be a multiple of {CHECKPOINTS}, got {updates}")
-    rows = read_rows(file)
-    finished = {(row["variant"], row["seed"]) for row in rows if row["updates"] == updates}
-    wanted = [(variant, seed) for seed in seeds for variant in chosen]
-    missing = [(variant, seed) for variant, seed in wanted if (variant.name, seed) not in finished]
-    done = len(wanted) - len(missing)
-    yield done, len(wanted)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, variant, seed, updates) for variant, seed in missing]
-        for future in as_completed(futures):
-            rows += future.result()
-            write_rows(file, rows)
-            done += 1
-            yield done, len(wanted)
+    jobs = [Job(variant.name, seed, updates) for seed in seeds for variant in chosen]
+    return run_missing(
+        run, jobs, lambda row: Job(row["variant"], row["seed"], row["updates"]), file, processes
+    )
 
 
 @dataclass(frozen=True)

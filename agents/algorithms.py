@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers.vector import FlattenObservation
 from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -19,18 +18,20 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 
+from agents.one_hot import OneHotVecEnv
 from agents.paper_policy import ToolArithGruPolicy
 from agents.recurrent_a2c import RecurrentA2C
 from agents.recurrent_ppo import MaskableRecurrentPPO
 from agents.vec_env import GymVecEnv
+from toolenv_gym.rules import SHAPING
 
 
 @dataclass(frozen=True)
 class Algorithm:
     """A learner with its policy and settings.
 
-    :param flatten: whether it needs one-hot observations: sb3-contrib's LSTM policies cannot be
-        built on a MultiDiscrete observation
+    :param history: how many of the last tokens it is shown, in one-hot observations; 0 for the
+        observation as it is, which sb3-contrib's LSTM policies cannot be built on
     :param minibatches: how many a rollout is cut into, for learners that cut it
     :param mark: a setting that the learner's saved models have, and those of other learners with
         the same policy class lack
@@ -39,7 +40,7 @@ class Algorithm:
     model_class: type[BaseAlgorithm]
     policy_class: type[BasePolicy]
     settings: dict[str, Any] = field(default_factory=dict)
-    flatten: bool = False
+    history: int = 0
     minibatches: int | None = None
     mark: str = "policy_class"
 
@@ -82,7 +83,7 @@ ALGORITHMS = {
     ),
     "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
     "recurrent_ppo_lstm": Algorithm(
-        RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, flatten=True
+        RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, history=1
     ),
     "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, minibatches=4, mark="clip_range"),
     "trpo": Algorithm(
@@ -101,13 +102,25 @@ def knows_masks(algo: str) -> bool:
 
 
 def make_training_env(
-    algo: str, env_id: str, stage: tuple[int, ...], n_envs: int, seed: int
+    algo: str,
+    env_id: str,
+    stage: tuple[int, ...],
+    n_envs: int,
+    seed: int,
+    shaping: float = SHAPING,
+    history: int = 0,
 ) -> VecEnv:
-    """Return the vector environment that an algorithm trains in."""
-    envs = gym.make_vec(env_id, n_envs, stage=stage, autoreset_mode=AutoresetMode.SAME_STEP)
-    if ALGORITHMS[algo].flatten:
-        envs = FlattenObservation(envs)
-    env = GymVecEnv(envs)
+    """Return the vector environment that an algorithm trains in.
+
+    :param history: see :class:`Algorithm`, whose own counts where this is 0
+    """
+    envs = gym.make_vec(
+        env_id, n_envs, stage=stage, shaping=shaping, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    env: VecEnv = GymVecEnv(envs)
+    history = history or ALGORITHMS[algo].history
+    if history:
+        env = OneHotVecEnv(env, history)
     env.seed(seed)
     return env
 

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.one_hot import encode, history_of, recent
 from toolenv_gym import oracle
 from toolenv_gym.compiled import EpisodeBatch
 from toolenv_gym.observation import PREVIOUS, observation_space, observe
@@ -64,7 +64,7 @@ def greedy_episodes(
     """Play one deterministic episode of a model on each problem, in batches.
 
     :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
-        is or one-hot encoded by Gymnasium's ``FlattenObservation``
+        is, or one-hot encoded with a history of tokens (:mod:`agents.one_hot`)
     :param digits: the problems, shape (n, 5)
     :param masked: whether only tokens that have an effect are admitted, as always for a
         MaskablePPO; only for models that know masks
@@ -106,32 +106,35 @@ def _play(model: BaseAlgorithm, task: Task, digits: Integers, masked: bool) -> E
     batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
     tokens = np.full((n, task.max_steps), -1)
     state, starts = None, np.ones(n, dtype=np.bool_)
+    previous = [observations[:, PREVIOUS].copy()]
     for step in range(task.max_steps):
         masks: dict[str, Any] = {}
         if masked:
             masks["action_masks"] = batch.action_masks()
         emitted, state = model.predict(
-            _encode(observations, model), state, starts, deterministic=True, **masks
+            _encode(observations, previous, model), state, starts, deterministic=True, **masks
         )
         starts[:] = False
         tokens[~batch.over, step] = emitted[~batch.over]
         batch.play(emitted)
         observations[:, PREVIOUS] = emitted
+        previous.append(emitted)
         if batch.over.all():
             break
     return Episodes(digits, tokens, batch.returns, *batch.outcomes())
 
 
-def _encode(observations: Integers, model: BaseAlgorithm) -> npt.NDArray[Any]:
-    """Return the observations as the model reads them."""
+def _encode(observations: Integers, previous: list[Integers], model: BaseAlgorithm) -> Integers:
+    """Return the observations as the model reads them.
+
+    :param previous: the previous tokens that were shown so far, each of shape (n,)
+    """
     if model.observation_space == observation_space():
         return observations
-    flat = spaces.flatten_space(observation_space())
-    if model.observation_space == flat:
-        sizes = observation_space().nvec
-        columns = [np.eye(size)[observations[:, i]] for i, size in enumerate(sizes)]
-        return np.concatenate(columns, axis=1).astype(flat.dtype)
-    raise ValueError(
-        f"the model reads {model.observation_space}; what can be evaluated reads "
-        f"{observation_space()}, as it is or flattened"
-    )
+    history = history_of(model.observation_space)
+    if history is None:
+        raise ValueError(
+            f"the model reads {model.observation_space}; what can be evaluated reads "
+            f"{observation_space()}, as it is or one-hot encoded by OneHotVecEnv"
+        )
+    return encode(observations, recent(previous, history))

@@ -23,6 +23,7 @@ from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.algorithms import (
+    ALGORITHMS,
     knows_masks,
     load_model,
     make_model,
@@ -39,8 +40,9 @@ from agents.curriculum import (
 )
 from agents.evaluation import evaluate
 from agents.files import read_rows, write_atomically, write_rows
+from agents.paper_policy import ToolArithGruPolicy
 from toolenv_gym import rules
-from toolenv_gym.arguments import check_stages
+from toolenv_gym.arguments import check_shaping, check_stages
 from toolenv_gym.oracle import Task
 
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
@@ -75,6 +77,11 @@ class TrainSettings:
     """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
     guided: mixed, and masks lead through ever fewer first steps. By default guided for
     ToolArithMemory-v0, mixed for ToolArith-v0"""
+    history: int = 0
+    """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
+    as it is (for recurrent_ppo_lstm always one at least)"""
+    shaping: float = rules.SHAPING
+    """weight of the milestones in the reward of training"""
     masks: bool = False
     """admit only tokens that have an effect, in training and evaluation (maskable_ppo: always)"""
     n_envs: int = 256
@@ -97,6 +104,7 @@ class TrainSettings:
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
         self.stage = check_stages(self.stage)
+        self.shaping = check_shaping(self.shaping)
         if self.curriculum == "guided" and self.masks:
             raise ValueError("the guided curriculum has masks of its own: leave out --masks")
         if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):
@@ -109,6 +117,10 @@ class TrainSettings:
         for name in ("n_envs", "total_timesteps", "threads", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.history < 0:
+            raise ValueError(f"history must be at least 0, got {self.history}")
+        if self.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
+            raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
         try:
@@ -205,7 +217,13 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
     th.set_num_threads(settings.threads)
     checkpoint = folder / "checkpoint.zip"
     env = make_training_env(
-        settings.algo, settings.env, settings.stage, settings.n_envs, settings.seed
+        settings.algo,
+        settings.env,
+        settings.stage,
+        settings.n_envs,
+        settings.seed,
+        settings.shaping,
+        settings.history,
     )
     if checkpoint.exists():
         _, model = load_model(checkpoint, settings.device)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from show import (
+    job_progress,
     save_ablation_figure,
     stop,
     summary_markdown,
@@ -20,7 +20,7 @@ from show import (
     wide_console,
 )
 
-from agents.ablation import run_missing, summarise, unsettled, variants
+from agents.ablation import run_ablation, summarise, unsettled, variants
 from agents.files import read_rows, write_atomically
 
 
@@ -40,20 +40,12 @@ def main() -> None:
     settings = tyro.cli(AblateSettings, description=__doc__)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     seeds = range(settings.seeds)
-    columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, speed_estimate_period=600) as progress:
-        bar = progress.add_task("runs")
-        try:
-            for done, total in run_missing(
-                variants(),
-                range(settings.seeds),
-                settings.updates,
-                settings.out,
-                settings.processes,
-            ):
-                progress.update(bar, completed=done, total=total)
-        except ValueError as error:
-            stop(error)
+    try:
+        job_progress(
+            run_ablation(variants(), seeds, settings.updates, settings.out, settings.processes)
+        )
+    except ValueError as error:
+        stop(error)
     rows = [row for row in read_rows(settings.out) if row["updates"] == settings.updates]
     rows = [row for row in rows if row["seed"] in seeds]
     summaries = summarise(rows)

@@ -1,13 +1,14 @@
 """What the scripts show: tables, a learning curve, a video."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import matplotlib
 import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from agents.ablation import Summary
@@ -15,6 +16,15 @@ from agents.evaluation import Score
 from agents.files import write_atomically
 
 FRAMES_PER_SECOND = 2
+
+
+def job_progress(counts: Iterable[tuple[int, int]]) -> None:
+    """Show a bar of jobs that are done, until all are."""
+    columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, speed_estimate_period=600) as progress:
+        bar = progress.add_task("runs")
+        for done, total in counts:
+            progress.update(bar, completed=done, total=total)
 
 
 def stop(error: Exception) -> NoReturn:

@@ -15,9 +15,10 @@ from agents.ablation import (
     SWITCHES,
     TRAINING,
     WORLD,
+    Job,
     Variant,
     run,
-    run_missing,
+    run_ablation,
     summarise,
     unsettled,
     variants,
@@ -39,11 +40,11 @@ def test_the_variants():
 
 
 def test_rows_of_a_run():
-    rows = run(Variant("published", frozenset()), seed=1, updates=10)
+    rows = run(Job("published", seed=1, updates=10))
     assert [(row["update"], row["stage"]) for row in rows] == [
         (update, stage) for update in (2, 4, 6, 8, 10) for stage in (0, 1, 2)
     ]
-    assert rows == run(Variant("published", frozenset()), seed=1, updates=10)
+    assert rows == run(Job("published", seed=1, updates=10))
 
 
 def test_a_killed_ablation_repeats_and_loses_nothing(tmp_path):
@@ -74,7 +75,7 @@ def test_a_killed_ablation_repeats_and_loses_nothing(tmp_path):
 
 def test_updates_must_divide():
     with pytest.raises(ValueError, match="multiple of 5, got 7"):
-        next(run_missing(variants(), [0], 7, ROOT / "nowhere.csv", 1))
+        next(run_ablation(variants(), [0], 7, ROOT / "nowhere.csv", 1))
 
 
 def test_summaries_are_interquartile_means_with_bootstrap_intervals():

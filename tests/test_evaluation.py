@@ -52,7 +52,7 @@ def test_fixed_sequences(env_id, stage, tokens, success, reached):
 def play_in_the_env(model, algo, env_id, stage, digits):
     """Return the tokens and the return of one greedy episode, step by step in the env."""
     env = gym.make(env_id, stage=stage)
-    if ALGORITHMS[algo].flatten:
+    if ALGORITHMS[algo].history == 1:
         env = gym.wrappers.FlattenObservation(env)
     observation, _ = env.reset(options={"digits": digits})
     state, start, terminated = None, np.array([True]), False

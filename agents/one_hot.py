@@ -1,0 +1,103 @@
+"""Observations as one-hot vectors, with a history of tokens, under Stable-Baselines3."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
+from toolenv_gym.rules import N_STAGES
+from toolenv_gym.tokens import N_TOKENS
+
+Integers = npt.NDArray[np.int64]
+NO_TOKEN = -1  # in a history, before the first token: a row of zeros
+
+
+def one_hot_space(history: int) -> spaces.Box:
+    """Return the space of :func:`encode`'s vectors."""
+    length = (CONTEXT.stop + history) * N_TOKENS + N_STAGES
+    return spaces.Box(0, 1, (length,), dtype=np.int64)
+
+
+def encode(observations: Integers, history: Integers) -> Integers:
+    """Return observations as one-hot vectors: the context, the last tokens, the stage.
+
+    With a history of the previous token alone it is what Gymnasium's ``FlattenObservation`` gives.
+
+    :param observations: shape (n, 8)
+    :param history: the last tokens, the newest last, shape (n, length)
+    """
+    tokens = np.concatenate([observations[:, CONTEXT], history], axis=1)
+    stages = observations[:, STAGE, np.newaxis] == np.arange(N_STAGES)
+    hot = tokens[:, :, np.newaxis] == np.arange(N_TOKENS)
+    return np.concatenate([hot.reshape(len(tokens), -1), stages], axis=1).astype(np.int64)
+
+
+class OneHotVecEnv(VecEnvWrapper):
+    """Shows a network without memory the last tokens of the episode, and everything one-hot.
+
+    :param venv: of ``ToolArith-v0`` or ``ToolArithMemory-v0``
+    :param history: how many of the last tokens are shown, at least 1
+    """
+
+    def __init__(self, venv: VecEnv, history: int = 1) -> None:
+        if venv.observation_space != observation_space():
+            raise ValueError(f"it reads {observation_space()}, got {venv.observation_space}")
+        if history < 1:
+            raise ValueError(f"history must be at least 1, got {history}")
+        super().__init__(venv, one_hot_space(history))
+        self._history = self._new_history(venv.num_envs, history)
+
+    def reset(self) -> VecEnvObs:
+        """Start all episodes anew."""
+        observations = _array(self.venv.reset())
+        self._history = self._new_history(*self._history.shape)
+        self._history[:, -1] = observations[:, PREVIOUS]
+        return encode(observations, self._history)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Play one step in all environments."""
+        raw, rewards, dones, infos = self.venv.step_wait()
+        observations = _array(raw)
+        ended = np.flatnonzero(dones)
+        last = observations.copy()
+        for i in ended:
+            last[i] = infos[i]["terminal_observation"]
+        self._history = np.roll(self._history, -1, axis=1)
+        self._history[:, -1] = last[:, PREVIOUS]
+        for i, final in zip(ended, encode(last[ended], self._history[ended]), strict=True):
+            infos[i]["terminal_observation"] = final
+        self._history[ended, :-1] = NO_TOKEN
+        self._history[ended, -1] = observations[ended, PREVIOUS]
+        return encode(observations, self._history), rewards, dones, infos
+
+    @staticmethod
+    def _new_history(n_envs: int, length: int) -> Integers:
+        return np.full((n_envs, length), NO_TOKEN)
+
+
+def _array(observations: Any) -> Integers:
+    return np.asarray(observations, dtype=np.int64)
+
+
+def history_of(space: spaces.Space[Any]) -> int | None:
+    """Return how many tokens the one-hot vectors of a space show; None if it is no such space."""
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+        return None
+    history = (space.shape[0] - N_STAGES) // N_TOKENS - CONTEXT.stop
+    return history if history >= 1 and space == one_hot_space(history) else None
+
+
+def recent(tokens: Sequence[Integers], history: int) -> Integers:
+    """Return the last tokens of n episodes as :func:`encode` takes them.
+
+    :param tokens: those shown so far, the oldest first, each of shape (n,)
+    """
+    shown = np.full((len(tokens[0]), history), NO_TOKEN)
+    last = np.stack(tokens[-history:], axis=1)
+    shown[:, -last.shape[1] :] = last
+    return shown
