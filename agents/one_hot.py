@@ -34,7 +34,9 @@ def encode(observations: Integers, history: Integers) -> Integers:
     tokens = np.concatenate([observations[:, CONTEXT], history], axis=1)
     stages = observations[:, STAGE, np.newaxis] == np.arange(N_STAGES)
     hot = tokens[:, :, np.newaxis] == np.arange(N_TOKENS)
-    return np.concatenate([hot.reshape(len(tokens), -1), stages], axis=1).astype(np.int64)
+    return np.concatenate(
+        [hot.reshape(len(tokens), tokens.shape[1] * N_TOKENS), stages], axis=1
+    ).astype(np.int64)
 
 
 class OneHotVecEnv(VecEnvWrapper):

@@ -101,7 +101,7 @@ def test_a_sample_is_scored_against_its_own_optimum():
 
 def test_other_observations_are_refused():
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
-    with pytest.raises(ValueError, match=r"the model reads Box.*as it is or flattened"):
+    with pytest.raises(ValueError, match=r"the model reads Box.*as it is or one-hot"):
         evaluate(model, Task(rules.PUBLISHED, 0))
 
 

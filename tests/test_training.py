@@ -10,12 +10,16 @@ import time
 import zipfile
 from typing import get_args
 
+import numpy as np
 import pytest
 from conftest import ROOT
 from stable_baselines3 import SAC
 
 from agents.algorithms import ALGORITHMS, load_model
+from agents.evaluation import greedy_episodes
+from agents.explanation import sample_problems
 from agents.files import write_atomically
+from agents.one_hot import history_of
 from agents.training import (
     AlgorithmName,
     TrainSettings,
@@ -26,6 +30,8 @@ from agents.training import (
     read_evaluations,
     train,
 )
+from toolenv_gym import rules
+from toolenv_gym.oracle import Task
 from toolenv_gym.rules import RULE_SETS
 
 
@@ -177,7 +183,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
 
 def test_default_folders_are_numbered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = "runs/ToolArith-v0_recurrent_ppo_seed0"
+    name = "runs/ToolArith-v0_maskable_recurrent_ppo_seed0"
     assert [str(open_run(TrainSettings())[1]) for _ in range(2)] == [f"{name}_1", f"{name}_2"]
     assert str(open_run(TrainSettings(resume=True))[1]) == f"{name}_2"
 
@@ -195,6 +201,12 @@ def test_a_resumed_run_keeps_its_settings(tmp_path):
         ({"stage": (0, 3)}, "0, 1 or 2, got 3"),
         ({"stage": ()}, r"got \(\)"),
         ({"curriculum": "published", "stage": (0, 1)}, r"of stages 0 1 2, got \(0, 1\)"),
+        ({"curriculum": "guided", "algo": "ppo"}, "ppo knows no masks: .*maskable_recurrent_ppo"),
+        ({"masks": True, "algo": "dqn"}, "dqn knows no masks"),
+        ({"masks": True, "curriculum": "guided"}, "guided curriculum has masks of its own"),
+        ({"shaping": -1.0}, "shaping must be a finite number of at least 0, got -1"),
+        ({"history": -1, "algo": "ppo"}, "history must be at least 0, got -1"),
+        ({"history": 7}, "maskable_recurrent_ppo reads the observation as it is"),
         ({"n_envs": 0}, "n_envs must be at least 1, got 0"),
         ({"total_timesteps": -5}, "total_timesteps must be at least 1, got -5"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
@@ -264,7 +276,7 @@ def damaged(kind, source, tmp_path):
         ("cut", "damaged or no Stable-Baselines3 model"),
         ("another zip", "damaged or no Stable-Baselines3 model"),
         ("no weights", "is damaged"),
-        ("another algorithm", "another algorithm.*stable_baselines3.sac.*known are recurrent_ppo"),
+        ("another algorithm", "another algorithm.*stable_baselines3.sac.*known are recurrent_a2c"),
     ],
 )
 def test_bad_model_files(finished, tmp_path, kind, message):
@@ -298,6 +310,49 @@ def test_a_run_that_is_not_finished_is_evaluated_at_its_checkpoint(tmp_path):
     open_run(short(tmp_path, env="ToolArithMemory-v0"))
     assert find_model(tmp_path) == (tmp_path / "checkpoint.zip", "ToolArithMemory-v0")
     assert find_model(tmp_path / "other" / "m.zip") == (tmp_path / "other" / "m.zip", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "schedule"),
+    [
+        ({}, "mixed"),
+        ({"env": "ToolArithMemory-v0"}, "guided"),
+        ({"env": "ToolArithMemory-v0", "algo": "recurrent_a2c"}, "guided"),
+        ({"env": "ToolArithMemory-v0", "algo": "ppo"}, "mixed"),
+        ({"env": "ToolArithMemory-v0", "masks": True}, "mixed"),
+        ({"env": "ToolArithMemory-v0", "curriculum": "threshold"}, "threshold"),
+        ({"curriculum": "guided"}, "guided"),
+    ],
+)
+def test_the_default_curriculum_goes_by_the_world(settings, schedule):
+    assert TrainSettings(**settings).schedule == schedule
+
+
+def test_a_resumed_run_goes_on_with_its_curriculum(tmp_path):
+    settings = {
+        "env": "ToolArithMemory-v0",
+        "stage": (2,),
+        "n_envs": 32,
+        "curriculum": "guided",
+        "evaluate_every": 30_000,
+    }
+    first = run(short(tmp_path, **settings, total_timesteps=60_000))
+    guided = first.curriculum.lesson(0.0).guidance
+    assert min(guided) < 6
+    again = run(short(tmp_path, **settings, resume=True, total_timesteps=61_000))
+    assert min(again.curriculum.lesson(0.0).guidance) <= min(guided)
+    assert again.num_timesteps > first.num_timesteps
+
+
+def test_masks_and_history_reach_training_and_evaluation(tmp_path):
+    masked = run(short(tmp_path / "masked", masks=True))
+    assert masked.use_masking
+    assert not run(short(tmp_path / "free")).use_masking
+    digits = sample_problems(2, 20, seed=0)
+    episodes = greedy_episodes(masked, Task(rules.PUBLISHED, 2), digits, masked=True)
+    assert set(np.unique(episodes.tokens)) <= {-1, 11, 12, 13, 14, 15, 16}
+    history = run(short(tmp_path / "history", algo="ppo", history=4))
+    assert history_of(history.observation_space) == 4
 
 
 def test_names_of_algorithms_and_worlds():
