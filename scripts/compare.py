@@ -6,13 +6,19 @@ A killed comparison goes on where it stopped: finished runs are in the CSV and a
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import tyro
 from show import job_progress
 
-from agents.comparison import BUDGET, VARIANTS, run_comparison
+from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
+from agents.files import read_rows, write_atomically
+
+WITHOUT_MEMORY = 0.50251  # of stage 2, the most that is solvable: see the oracle
 
 
 @dataclass
@@ -28,7 +34,64 @@ class CompareSettings:
     runs: Path = Path("runs/comparison")
     """folder of the runs, with the models"""
     out: Path = Path("docs/results/comparison.csv")
-    """CSV of the results; a figure goes beside it as .png"""
+    """CSV of the results; a table and a figure go beside it as .md and .png"""
+
+
+def by_seed(rows: Sequence[dict[str, Any]], variant: str, stage: int, name: str) -> list[Any]:
+    """Return a learner's figures on a stage, a value a seed."""
+    return [row[name] for row in rows if (row["variant"], row["stage"]) == (variant, stage)]
+
+
+def span(values: Sequence[float], form: str) -> str:
+    """Return the least and the greatest value, or the one if they look alike."""
+    low, high = (format(value, form) for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def comparison_markdown(rows: Sequence[dict[str, Any]], variants: Sequence[str]) -> str:
+    """Return the table of all learners for a page."""
+    lines = [
+        "| learner | stage 0 | stage 1 | stage 2 | seeds with 99.9 % | steps to it | CPU s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for variant in variants:
+        rates = [by_seed(rows, variant, stage, "success_rate") for stage in range(3)]
+        solved = sum(min(seed) >= MASTERED for seed in zip(*rates, strict=True))
+        steps = [
+            max(seed)
+            for seed in zip(
+                *(by_seed(rows, variant, stage, "mastered_at") for stage in range(3)), strict=True
+            )
+            if "" not in seed
+        ]
+        cells = [
+            *(span([100 * rate for rate in stage], ".1f") + " %" for stage in rates),
+            f"{solved} of {len(rates[0])}",
+            span(steps, ",") if steps else "never",
+            span(by_seed(rows, variant, 0, "seconds"), ".0f"),
+        ]
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: Path) -> None:
+    """Draw the success rates at stage 2, a row a learner, a dot a seed."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 0.42 * len(variants) + 1.3), layout="constrained")
+    for place, variant in enumerate(variants):
+        rates = [100 * rate for rate in by_seed(rows, variant, 2, "success_rate")]
+        axes.scatter(rates, [place] * len(rates), s=45, alpha=0.5, color="C0", edgecolors="none")
+    axes.axvline(100 * WITHOUT_MEMORY, color="grey", linestyle="--", linewidth=1)
+    axes.text(100 * WITHOUT_MEMORY + 1, -0.6, "no more without memory", color="grey", va="center")
+    axes.set_yticks(range(len(variants)), variants)
+    axes.set_ylim(len(variants) - 0.5, -1.0)
+    axes.set_xlim(0, 102)
+    axes.set_xlabel("stage 2 problems solved, %")
+    axes.spines[["top", "right"]].set_visible(False)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=120))
+    plt.close(figure)
 
 
 def main() -> None:
@@ -45,6 +108,16 @@ def main() -> None:
             settings.processes,
         )
     )
+    rows = [
+        row
+        for row in read_rows(settings.out)
+        if row["budget"] == settings.budget and row["seed"] < settings.seeds
+    ]
+    markdown = comparison_markdown(rows, settings.variants)
+    write_atomically(settings.out.with_suffix(".md"), lambda path: path.write_text(markdown))
+    save_figure(rows, settings.variants, settings.out.with_suffix(".png"))
+    print(markdown)
+    print(f"Results, table and figure are in {settings.out.with_suffix('')}.csv, .md and .png")
 
 
 if __name__ == "__main__":

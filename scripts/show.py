@@ -177,3 +177,231 @@ def save_video(frames: Sequence[np.ndarray], path: Path) -> None:
     clip = ImageSequenceClip(list(frames), fps=FRAMES_PER_SECOND)
     write = clip.write_gif if path.suffix == ".gif" else clip.write_videofile
     write_atomically(path, lambda file: write(str(file), logger=None))
+
+
+def by_columns(
+    rows: Sequence[dict[str, Any]], columns: Sequence[str], value: str
+) -> dict[tuple[Any, ...], list[float]]:
+    """Return the values of the rows that have the same in some columns: those of several models."""
+    values: dict[tuple[Any, ...], list[float]] = {}
+    for row in rows:
+        values.setdefault(tuple(row[name] for name in columns), []).append(row[value])
+    return values
+
+
+def intervention_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return what each intervention does to the success rates of some models."""
+    count = len({row["model"] for row in rows})
+    table = Table(title=f"Stage 2, greedy, all problems: {count} models")
+    for name in ("intervention", "success: mean", "lowest", "highest", "same tokens"):
+        table.add_column(name, justify="left" if name == "intervention" else "right")
+    same = by_columns(rows, ("intervention", "detail"), "same_tokens")
+    for key, rates in by_columns(rows, ("intervention", "detail"), "success_rate").items():
+        numbers = (np.mean(rates), min(rates), max(rates), np.mean(same[key]))
+        table.add_row(" ".join(key), *(f"{number:.3%}" for number in numbers))
+    table.caption = "same tokens: share of episodes with exactly those of the untouched agent"
+    return table
+
+
+def plan_table(rows: Sequence[dict[str, Any]], longest: int = 20) -> Table:
+    """Return the most frequent token sequences of some models, untouched."""
+    table = Table(title="Token sequences, all problems")
+    for name in ("model", "stage", "tokens", "share", "success"):
+        table.add_column(name, no_wrap=True)
+    for row in rows[:longest]:
+        shares = (f"{row['share']:.3%}", f"{row['success_rate']:.3%}")
+        table.add_row(row["model"], str(row["stage"]), row["tokens"], *shares)
+    if len(rows) > longest:
+        table.caption = f"and {len(rows) - longest} more"
+    return table
+
+
+def probe_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the accuracies of the probes, means over models, a column a step."""
+    steps = list(dict.fromkeys(row["step"] for row in rows))
+    table = Table(title="Linear probes, held-out problems: trained / untrained / majority, in %")
+    for name in ("data", "target", *(f"step {step}" for step in steps)):
+        table.add_column(name, no_wrap=True)
+    accuracy = by_columns(rows, ("data", "target", "step", "network"), "accuracy")
+    majority = by_columns(rows, ("data", "target", "step"), "majority")
+    for data, target in dict.fromkeys((row["data"], row["target"]) for row in rows):
+        cells = []
+        for step in steps:
+            key = (data, target, step)
+            parts = [accuracy.get((*key, name), []) for name in ("trained", "untrained")]
+            parts.append(majority.get(key, []))
+            cells.append("/".join(f"{100 * np.mean(part):.0f}" for part in parts if part))
+        table.add_row(data, target, *cells)
+    return table
+
+
+def save_intervention_figure(
+    rows: Sequence[dict[str, Any]], without_memory: float, path: Path
+) -> None:
+    """Draw success rates and shares of unchanged episodes, a bar an intervention, a dot a model.
+
+    :param without_memory: success rate that no agent exceeds without STO and RCL
+    """
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    keys = list(by_columns(rows, ("intervention", "detail"), "success_rate"))
+    size = (11, 1.8 + 0.29 * len(keys))
+    figure, columns = plt.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
+    families = list(dict.fromkeys(family for family, _ in keys))
+    for axes, value in zip(columns, ("success_rate", "same_tokens"), strict=True):
+        for y, (key, rates) in enumerate(
+            by_columns(rows, ("intervention", "detail"), value).items()
+        ):
+            axes.barh(y, np.mean(rates), color=f"C{families.index(key[0])}", alpha=0.55)
+            axes.plot(rates, [y] * len(rates), "o", color="black", ms=3, alpha=0.6, clip_on=False)
+            axes.text(1.03, y, f"{np.mean(rates):.1%}", va="center", fontsize=9)
+        for y in range(1, len(keys)):
+            if keys[y][0] != keys[y - 1][0]:
+                axes.axhline(y - 0.5, color="gray", lw=0.6)
+        axes.set(xlim=(0, 1))
+        axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    columns[0].axvline(without_memory, color="firebrick", ls="--", lw=1.2)
+    columns[0].text(
+        without_memory,
+        -0.75,
+        f"most without memory: {without_memory:.3%}",
+        color="firebrick",
+        ha="center",
+        fontsize=9,
+    )
+    columns[0].set_xlabel("success rate")
+    columns[1].set_xlabel("episodes with the tokens of the untouched agent")
+    columns[0].set_yticks(range(len(keys)), [" ".join(key) for key in keys])
+    columns[0].set_ylim(len(keys) - 0.4, -0.6)
+    models = len({row["model"] for row in rows})
+    figure.suptitle(f"Stage 2, all problems, greedy: means of {models} models, a dot for each")
+    write_atomically(path, lambda file: figure.savefig(file, dpi=130))
+    plt.close(figure)
+
+
+def save_plan_figure(
+    trees: dict[int, dict[tuple[str, ...], float]], title: str, path: Path
+) -> None:
+    """Draw the token sequences of each stage as a tree, its branches as wide as they are frequent.
+
+    :param trees: for each stage, the share of the episodes that begin with a sequence; what less
+        than 1 % do is left out
+    """
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    trees = {
+        stage: {beginning: share for beginning, share in tree.items() if share >= 0.01}
+        for stage, tree in trees.items()
+    }
+    lines = {stage: _lines(tree) for stage, tree in trees.items()}
+    heights = [max(lines[stage].values()) + 1 for stage in trees]
+    longest = max(len(beginning) for tree in trees.values() for beginning in tree)
+    figure, rows = plt.subplots(
+        len(trees),
+        1,
+        figsize=(10, 0.9 + 0.35 * len(trees) + 0.45 * sum(heights)),
+        height_ratios=heights,
+        squeeze=False,
+        layout="constrained",
+    )
+    for (stage, tree), height, axes in zip(trees.items(), heights, rows[:, 0], strict=True):
+        _draw_tree(axes, tree, lines[stage])
+        axes.set_title(f"stage {stage}", loc="left", fontsize=10)
+        axes.set(xlim=(-0.4, longest + 0.9), ylim=(height - 0.4, -0.6))
+        axes.axis("off")
+    figure.suptitle(title)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=130))
+    plt.close(figure)
+
+
+def _lines(tree: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], int]:
+    """Return the line that each beginning is drawn on, its most frequent continuation after it."""
+    lines: dict[tuple[str, ...], int] = {}
+
+    def place(beginning: tuple[str, ...], line: int) -> None:
+        lines[beginning] = line
+        longer = [b for b in tree if b[:-1] == beginning and b]
+        for child in sorted(longer, key=lambda b: -tree[b]):
+            place(child, line)
+            line = max(lines.values()) + 1
+
+    place((), 0)
+    return lines
+
+
+def _draw_tree(
+    axes: Any, tree: dict[tuple[str, ...], float], lines: dict[tuple[str, ...], int]
+) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Curve
+
+    parents = {beginning[:-1] for beginning in tree if beginning}
+    for beginning, share in tree.items():
+        x, y = len(beginning), lines[beginning]
+        if beginning:
+            from_y = lines[beginning[:-1]]
+            bend = [(x - 1, from_y), (x - 0.5, from_y), (x - 0.5, y), (x, y)]
+            curve = Curve(bend, [Curve.MOVETO, *[Curve.CURVE4] * 3])
+            width = 1 + 13 * share
+            axes.add_patch(PathPatch(curve, fill=False, color="C0", lw=width, alpha=0.35, zorder=1))
+        box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "C0"}
+        name = beginning[-1] if beginning else "start"
+        axes.text(x, y, name, ha="center", va="center", fontsize=10, bbox=box, zorder=2)
+        if beginning not in parents:
+            axes.text(x + 0.4, y, f"{share:.1%}", va="center", fontsize=10)
+
+
+PROBED_FOR = {
+    "memory is full": ("memory_full",),
+    "accumulator mod 10": ("accumulator",),
+    "steps taken": ("steps_taken",),
+    "one of the digits (mean)": tuple(f"digit_{name}" for name in "abcde"),
+}
+
+
+def save_probe_figure(rows: Sequence[dict[str, Any]], ceiling: float, path: Path) -> None:
+    """Draw the accuracies of the probes over the steps, means over models.
+
+    :param ceiling: accuracy for a digit that nothing that reads h0 can exceed
+    """
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    kinds = list(dict.fromkeys(row["data"] for row in rows))
+    steps = list(dict.fromkeys(row["step"] for row in rows))
+    size = (13, 3.1 * len(kinds) + 0.6)
+    figure, panels = plt.subplots(
+        len(kinds), len(PROBED_FOR), figsize=size, sharex=True, sharey=True, layout="constrained"
+    )
+    hollow = {"color": "C1", "marker": "s", "ms": 8, "mfc": "none", "ls": "--"}
+    lines = {
+        "most frequent class": ("majority", {"color": "gray", "marker": ".", "ls": ":"}),
+        "untrained": ("accuracy", hollow),
+        "trained": ("accuracy", {"color": "C0", "marker": "o", "ms": 4}),
+    }
+    for data, line_of_panels in zip(kinds, panels, strict=True):
+        for (title, targets), axes in zip(PROBED_FOR.items(), line_of_panels, strict=True):
+            chosen = [row for row in rows if row["data"] == data and row["target"] in targets]
+            for label, (value, style) in lines.items():
+                of_line = [row for row in chosen if row["network"] == label or value == "majority"]
+                means = by_columns(of_line, ("step",), value)
+                ys = [np.mean(means.get((step,), np.nan)) for step in steps]
+                axes.plot(range(len(steps) - 1), ys[:-1], label=label, **style)
+                axes.plot(len(steps) - 0.5, ys[-1], **style)
+            axes.set_title(f"{data}: {title}", fontsize=10)
+            axes.grid(axis="y", alpha=0.3)
+            axes.spines[["top", "right"]].set_visible(False)
+        bound = line_of_panels[-1].axhline(ceiling, color="firebrick", lw=1)
+    ticks = [*range(len(steps) - 1), len(steps) - 0.5]
+    panels[0, 0].set(ylim=(0, 1.05), xticks=ticks, xticklabels=steps)
+    figure.supxlabel("step (all: the states of all steps together)", fontsize=10)
+    figure.supylabel("accuracy on held-out problems", fontsize=10)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    labels.append(f"most that h0 can tell of a digit: {ceiling:.1%}")
+    figure.legend([*handles, bound], labels, loc="outside upper center", ncols=4, frameon=False)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=130))
+    plt.close(figure)

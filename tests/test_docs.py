@@ -7,6 +7,7 @@ from conftest import ROOT
 
 import toolenv_gym.env
 from agents.ablation import summarise, variants
+from agents.comparison import BUDGET, VARIANTS
 from agents.files import read_rows
 
 PAGE = ROOT / "docs" / "published_program.md"
@@ -37,11 +38,13 @@ def test_sessions_of_the_pages():
     assert (results.failed, results.attempted) == (0, 5)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", PAGE], ids=lambda page: page.name)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_linked_to(page):
     links = [part.split(")")[0] for part in page.read_text().split("](")[1:]]
     local = [link for link in links if not link.startswith("http")]
-    assert local
     for link in local:
         assert (page.parent / link).exists(), link
 
@@ -86,3 +89,25 @@ def test_the_seeds_of_the_readme():
 def test_make_targets_of_the_readme(target):
     assert f"make {target}" in (ROOT / "README.md").read_text()
     assert f"\n{target}:" in (ROOT / "Makefile").read_text()
+
+
+def test_the_tables_of_the_performance_page_are_those_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import page
+
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert page.fill(text) == text
+    for table in page.TABLES.values():
+        assert table() in text
+
+
+def test_the_table_of_the_claim_is_that_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import compare
+
+    rows = read_rows(RESULTS / "comparison.csv")
+    table = compare.comparison_markdown(rows, list(VARIANTS))
+    assert table == (RESULTS / "comparison.md").read_text()
+    assert table in (ROOT / "docs" / "claim.md").read_text()
+    jobs = {(row["variant"], row["seed"], row["budget"]) for row in rows}
+    assert jobs == {(variant, seed, BUDGET) for variant in VARIANTS for seed in range(5)}
