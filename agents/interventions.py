@@ -1,19 +1,21 @@
 """What a GRU agent goes by: greedy episodes with its state, its input or its tokens tampered with.
 
 The network reads the problem and the stage once, as the state h0 in which an episode starts, and
-after that only its own last token. At each step it reads that token (``[CTX]`` at step 1), which
-turns its state into the next, and emits a token chosen from the new state. An intervention changes
-what h0 is made of, the state between two steps, or the tokens admitted. The world is never
-tampered with: it plays and grades the true problem.
+after that only its own last token. At step t it reads the token of step t - 1 (``[CTX]`` at step
+1), which turns its state into the next, and chooses the token of step t from the new state. An
+intervention changes what h0 is made of, the state between two steps, or the tokens admitted. The
+world is never tampered with: it plays and grades the true problem.
 
-The problems are played in a random order, and where one episode is given something of another's,
-it is that of the episode before it in this order.
+The problems are played in a random order, and an episode that is given something of another
+problem's is given it of the problem before it in this order.
 
-Linear probes then tell what could be read off the state at each step.
+Linear probes tell, beside, what could be read off the state at each step. That something can be
+read off does not mean that the agent goes by it: that is what the interventions tell.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,20 +23,56 @@ import numpy.typing as npt
 import torch as th
 from torch.nn import functional
 
+from agents.algorithms import load_model
 from agents.evaluation import Episodes, Integers
 from agents.explanation import emitted_tokens
 from agents.paper_policy import ToolArithGruPolicy
+from agents.parallel import Row
+from agents.training import find_model
 from toolenv_gym import oracle, rules
 from toolenv_gym.compiled import EpisodeBatch, play_batch
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observe
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import CTX, RCL, STO, TOOL_TOKENS, token_name
 
-BATCH = 5_000  # episodes played side by side; larger ones leave the processor's cache
-ORDER_SEED = 0  # of the order in which the problems are played
+WORLD = "ToolArithMemory-v0"
+STUDIED = Task(rules.RULE_SETS[WORLD], stage=2)  # the task that cannot be solved without memory
+BATCH = 5_000  # episodes played side by side; more of them do not fit a processor's cache
+SEED = 0  # of the order of the problems, the sample to probe and the random tokens
 
-Row: TypeAlias = dict[str, Any]
 Change: TypeAlias = Callable[[int, th.Tensor, th.Tensor], th.Tensor]
+
+
+def load_policy(path: Path) -> ToolArithGruPolicy:
+    """Load the policy of a saved model; the file can run code as it is loaded.
+
+    :param path: a model file, or the folder of a run
+    :raises FileNotFoundError: there is no such file
+    :raises ValueError: it holds no policy that can be studied here
+    """
+    file, trained_on = find_model(path)
+    if trained_on not in (None, WORLD):
+        raise ValueError(f"{path} was trained on {trained_on}, the interventions are on {WORLD}")
+    _, model = load_model(file, "cpu")
+    if not isinstance(model.policy, ToolArithGruPolicy):
+        raise ValueError(
+            f"{path} has a {type(model.policy).__name__}, the interventions are on the published "
+            "network, ToolArithGruPolicy: take a run of maskable_recurrent_ppo, recurrent_a2c or "
+            "recurrent_ppo"
+        )
+    return model.policy
+
+
+def study(policy: ToolArithGruPolicy, seed: int) -> dict[str, list[Row]]:
+    """Return the rows of :func:`intervene`, :func:`all_plans` and :func:`probe`, by these names.
+
+    :param seed: of the untrained network that the probes of this one are compared with
+    """
+    return {
+        "interventions": list(intervene(policy, STUDIED)),
+        "plans": all_plans(policy, STUDIED.rule_set),
+        "probes": probe(policy, untrained_like(policy, seed), STUDIED),
+    }
 
 
 # ------------------------------------------------------------------------------- interventions
@@ -85,7 +123,7 @@ def interventions(task: Task) -> list[Intervention]:
 
 def _without(*tokens: int) -> Intervention:
     names = " and ".join(token_name(token) for token in tokens)
-    return Intervention("tokens masked", names, excluded=tokens)
+    return Intervention("masked", names, excluded=tokens)
 
 
 def _reset(after: int) -> Change:
@@ -119,10 +157,11 @@ def play(
 ) -> Episodes:
     """Play one greedy episode of a tampered-with policy on each problem, in batches.
 
-    A swap exchanges nothing with an episode that is over: the network's state goes on from the
-    tokens that it would have emitted.
+    What an episode is given of another problem's comes from the one before it in its batch; the
+    first is given it of the last. The network goes on reading its own tokens after an episode's
+    end, so that it has a state to give.
 
-    :param digits: the true problems, shape (n, 5), in the order in which episodes are neighbours
+    :param digits: the true problems, shape (n, 5)
     """
     parts = [
         _play(policy, task, digits[start : start + BATCH], intervention)
@@ -135,12 +174,10 @@ def play(
 def _play(
     policy: ToolArithGruPolicy, task: Task, digits: Integers, intervention: Intervention
 ) -> Episodes:
-    n = len(digits)
+    stages = np.full(len(digits), task.stage)
     observations = th.as_tensor(intervention.show(observe(digits, task.stage)))
-    batch = EpisodeBatch(
-        task.rule_set, task.shaping, task.max_steps, digits, np.full(n, task.stage)
-    )
-    tokens = np.full((n, task.max_steps), -1)
+    batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
+    tokens = np.full((len(digits), task.max_steps), -1)
     start = hidden = policy.initial_state(observations)
     for step in range(task.max_steps):
         logits, hidden = _read(policy, observations, hidden)
@@ -158,7 +195,7 @@ def _play(
 def _read(
     policy: ToolArithGruPolicy, observations: th.Tensor, hidden: th.Tensor
 ) -> tuple[th.Tensor, th.Tensor]:
-    """Return the logits, shape (n, 18), and the state after the previous token was read."""
+    """Return the logits, shape (n, 18), and the states, once the previous tokens were read."""
     going_on = th.zeros(len(observations))
     distribution: Any
     distribution, (hidden, _) = policy.get_distribution(observations, (hidden, hidden), going_on)
@@ -168,17 +205,19 @@ def _read(
 def intervene(policy: ToolArithGruPolicy, task: Task) -> Iterator[Row]:
     """Try every intervention on all problems of a task, the untouched agent first.
 
-    :return: rows of the means over the problems; ``same_tokens`` is the share of episodes with
-        exactly the tokens of the untouched agent, ``most_frequent_tokens`` the sequence that most
-        episodes have
+    :return: rows of means over the problems; ``same_tokens`` is the share of episodes with exactly
+        the tokens of the untouched agent, ``most_frequent_tokens`` what most episodes emit
     """
-    problems = oracle.all_digits(task.stage)
-    digits = np.random.default_rng(ORDER_SEED).permutation(problems)
+    digits = _problems(task.stage)
     untouched = play(policy, task, digits)
     yield _row(UNTOUCHED, task, untouched, untouched)
     for intervention in interventions(task):
-        episodes = play(policy, task, digits, intervention)
-        yield _row(intervention, task, episodes, untouched)
+        yield _row(intervention, task, play(policy, task, digits, intervention), untouched)
+
+
+def _problems(stage: int) -> Integers:
+    """Return all problems of a stage in a random order."""
+    return np.random.default_rng(SEED).permutation(oracle.all_digits(stage))
 
 
 def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: Episodes) -> Row:
@@ -197,6 +236,16 @@ def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: 
 
 
 # --------------------------------------------------------------------------------------- plans
+
+
+def all_plans(policy: ToolArithGruPolicy, rule_set: int) -> list[Row]:
+    """Return :func:`plan_rows` of the untouched agent, on all problems of each stage."""
+    tasks = [Task(rule_set, stage) for stage in range(rules.N_STAGES)]
+    return [
+        row
+        for task in tasks
+        for row in plan_rows(task.stage, play(policy, task, _problems(task.stage)))
+    ]
 
 
 def plan_rows(stage: int, episodes: Episodes) -> list[Row]:
@@ -221,15 +270,16 @@ def token_tree(plans: Sequence[Row]) -> dict[tuple[str, ...], float]:
     """Return the share of the episodes that begin with each sequence of tokens.
 
     :param plans: rows of :func:`plan_rows` of one stage, of one model or several
-    :return: by sequence; every beginning of a sequence is there, the empty one with share 1
+    :return: every beginning of a sequence that was played, the empty one with share 1
     """
     total = sum(row["episodes"] for row in plans)
-    tree: dict[tuple[str, ...], float] = {}
+    episodes: dict[tuple[str, ...], int] = {}
     for row in plans:
         tokens = tuple(row["tokens"].split())
         for length in range(len(tokens) + 1):
-            tree[tokens[:length]] = tree.get(tokens[:length], 0.0) + row["episodes"] / total
-    return tree
+            beginning = tokens[:length]
+            episodes[beginning] = episodes.get(beginning, 0) + row["episodes"]
+    return {beginning: count / total for beginning, count in episodes.items()}
 
 
 # -------------------------------------------------------------------------------------- probes
@@ -238,13 +288,14 @@ PROBED = 8_000  # problems
 HELD_OUT = 2_000  # of them, to score the probes on
 POOLED = ("memory_full", "accumulator", "steps_taken")  # also probed for in all steps together
 SCALE = 10  # the accumulator is probed for modulo this
+ITERATIONS = 30  # of a probe's fit
 WEIGHT_DECAY = 1e-4
-NEGLIGIBLE = 1e-5  # spread of the states, as a share of the widest, that is left to rounding
+ROUNDING = 1e-5  # spread of the states, as a share of the widest, that is left to rounding
 
 
 def untrained_like(policy: ToolArithGruPolicy, seed: int) -> ToolArithGruPolicy:
-    """Return a policy of the same architecture with the weights that a seed gives."""
-    with th.random.fork_rng():
+    """Return a policy of the same architecture, with the weights that a torch seed gives."""
+    with th.random.fork_rng(devices=[]):
         th.manual_seed(seed)
         return ToolArithGruPolicy(
             policy.observation_space,
@@ -257,41 +308,51 @@ def untrained_like(policy: ToolArithGruPolicy, seed: int) -> ToolArithGruPolicy:
 def probe(policy: ToolArithGruPolicy, untrained: ToolArithGruPolicy, task: Task) -> list[Row]:
     """Return how well linear probes read the machine and the digits off the hidden state.
 
-    At step t the state is that from which the network chooses its token t, and a probe is asked for
-    what holds then, before the token is played: whether the memory is full, the accumulator modulo
-    10 (empty is a class of its own), the t - 1 steps taken, and each of the five digits. All of a
-    step's states make one data set; for what an agent with one plan has alike in all episodes of a
-    step there is, beside, that of all steps together.
+    A probe of step t is given the state from which the network chooses its token t, and asked for
+    what holds before that token is played: whether the memory is full, the accumulator modulo 10
+    (empty is a class of its own), the t - 1 steps taken, and each of the five digits. In the
+    episodes of an agent with one plan, memory and steps taken are the same in all states of a step;
+    so the states of all steps are probed together, too.
 
-    The episodes are the policy's greedy ones, and such as draw each token uniformly from the tools.
-    The untrained network is made to read the same problems and the same tokens.
+    The episodes are the policy's greedy ones, and others whose tokens are drawn uniformly from the
+    five tools. The untrained network is made to read the same problems and the same tokens.
 
-    :return: rows with the probe's accuracy on problems that it was not fitted to, and that of the
-        class which is the most frequent in those it was fitted to (``majority``)
+    :return: rows with the probe's accuracy on problems that it was not fitted to, and with that of
+        always naming the most frequent class of those it was fitted to (``majority``)
     """
-    generator = np.random.default_rng(ORDER_SEED)
+    generator = np.random.default_rng(SEED)
     digits = generator.choice(oracle.all_digits(task.stage), PROBED, replace=False)
     tokens = {
         "greedy": play(policy, task, digits).tokens,
-        "random tokens": generator.choice(TOOL_TOKENS, (len(digits), task.max_steps)),
+        "random tokens": generator.choice(TOOL_TOKENS, (PROBED, task.max_steps)),
     }
-    networks = {"trained": policy, "untrained": untrained}
     return [
-        {"data": data} | {"network": network} | row
+        {"data": data, "network": name} | row
         for data, played in tokens.items()
-        for network, of_network in networks.items()
+        for name, network in {"trained": policy, "untrained": untrained}.items()
         for row in _probe_rows(
-            states_along(of_network, task, digits, played),
+            states_along(network, task, digits, played),
             probe_targets(task, digits, played),
             played >= 0,
         )
     ]
 
 
+def digit_ceiling(stage: int) -> float:
+    """Return how often anything that reads h0, or states that follow on it, can name a digit.
+
+    h0 comes from the mean of what is shown: it may tell how many digits of each kind there are, but
+    not which of them stands where. The best guess is the most frequent one.
+    """
+    shown = oracle.all_digits(stage)[:, : rules.shown_digits(stage)]
+    counts = (shown[:, :, np.newaxis] == np.arange(10)).sum(axis=1)
+    return float(counts.max(axis=1).mean() / shown.shape[1])
+
+
 def _probe_rows(
     states: npt.NDArray[np.float32], targets: dict[str, Integers], played: npt.NDArray[np.bool_]
 ) -> Iterator[Row]:
-    """Yield the scores of the probes at each step, then of those of all steps.
+    """Yield the scores of the probes of each step, then of those of all steps.
 
     :param states: shape (n, steps, d)
     :param targets: each of shape (n, steps)
@@ -299,13 +360,13 @@ def _probe_rows(
     """
     fitted = np.zeros(played.shape, dtype=np.bool_)
     fitted[:-HELD_OUT] = True
-    steps: list[tuple[int | str, slice, Sequence[str]]] = [
-        (step + 1, slice(step, step + 1), tuple(targets)) for step in range(played.shape[1])
+    cases: list[tuple[int | str, slice, Sequence[str]]] = [
+        (step, slice(step - 1, step), tuple(targets))
+        for step in range(1, played.shape[1] + 1)
+        if played[:, step - 1].any()
     ]
-    for step, columns, names in [*steps, ("all", slice(None), POOLED)]:
+    for step, columns, names in [*cases, ("all", slice(None), POOLED)]:
         rows = played[:, columns]
-        if not rows.any():
-            continue
         scores = linear_probe(
             states[:, columns][rows],
             {name: targets[name][:, columns][rows] for name in names},
@@ -319,7 +380,7 @@ def _probe_rows(
 def states_along(
     policy: ToolArithGruPolicy, task: Task, digits: Integers, tokens: Integers
 ) -> npt.NDArray[np.float32]:
-    """Return the states from which a policy chooses each token while it is fed given ones.
+    """Return the states from which a policy would choose each token, were the earlier ones its own.
 
     :param tokens: shape (n, steps), -1 after the end of an episode
     :return: shape (n, steps, d)
@@ -337,41 +398,29 @@ def states_along(
 def probe_targets(task: Task, digits: Integers, tokens: Integers) -> dict[str, Integers]:
     """Return what the probes are asked for, before each token, each of shape (n, steps).
 
-    :param tokens: shape (n, steps)
+    :param tokens: shape (n, steps), -1 after the end of an episode
     """
-    acc_full, acc, memory_full = (_machines(task, digits, tokens)[..., i] for i in range(3))
+    steps = tokens.shape[1]
+    acc_full, acc, memory_full, *_ = np.moveaxis(_machines(task, digits, tokens), 2, 0)
     return {
         "memory_full": memory_full,
-        "accumulator": np.where(acc_full, acc % SCALE, SCALE),
-        "steps_taken": np.tile(np.arange(tokens.shape[1]), (len(tokens), 1)),
-        **{
-            f"digit_{name}": np.tile(digits[:, [i]], tokens.shape[1])
-            for i, name in enumerate("abcde")
-        },
+        "accumulator": np.where(acc_full == 1, acc % SCALE, SCALE),
+        "steps_taken": np.tile(np.arange(steps), (len(tokens), 1)),
+        **{f"digit_{name}": np.tile(digits[:, [i]], steps) for i, name in enumerate("abcde")},
     }
 
 
 def _machines(task: Task, digits: Integers, tokens: Integers) -> Integers:
-    """Return the machines before each token, shape (n, steps, 5): see :class:`rules.Machine`."""
+    """Return the machines before each token, fields of ``rules.Machine``, shape (n, steps, 5)."""
     n = len(digits)
-    machines = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
+    machine = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
     stages, over, returns = np.full(n, task.stage), np.zeros(n, dtype=np.bool_), np.zeros(n)
-    before = []
-    for step in range(tokens.shape[1]):
-        before.append(machines.copy())
-        play_batch(
-            task.rule_set,
-            task.shaping,
-            task.max_steps,
-            stages,
-            digits,
-            machines,
-            step,
-            tokens[:, step].copy(),
-            over,
-            returns,
-        )
-    return np.stack(before, axis=1)
+    world = (task.rule_set, task.shaping, task.max_steps, stages, digits)
+    machines = []
+    for step, emitted in enumerate(np.ascontiguousarray(tokens.T)):
+        machines.append(machine.copy())
+        play_batch(*world, machine, step, emitted, over, returns)
+    return np.stack(machines, axis=1)
 
 
 def linear_probe(
@@ -382,46 +431,44 @@ def linear_probe(
     :param inputs: shape (n, d)
     :param targets: classes, numbered from 0, each of shape (n,)
     :param fitted: which rows they are fitted to, shape (n,)
-    :return: for each target the accuracy, and that of the most frequent class of the rows fitted to
+    :return: for each target the accuracy, and that of always naming the most frequent class of the
+        rows fitted to
     """
-    features = _whiten(inputs, fitted)
-    train, test = features[fitted], features[~fitted]
+    features = _whiten(th.as_tensor(inputs).double(), fitted)
     classes = {name: th.as_tensor(values) for name, values in targets.items()}
-    sizes = [int(values.max()) + 1 for values in targets.values()]
+    sizes = [int(values.max()) + 1 for values in classes.values()]
     weights = th.zeros(features.shape[1], sum(sizes), dtype=th.float64, requires_grad=True)
-    optimizer = th.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+    train, train_classes = features[fitted], [values[fitted] for values in classes.values()]
 
     def loss() -> th.Tensor:
-        optimizer.zero_grad()
-        logits = (train @ weights).split(sizes, dim=1)
+        weights.grad = None
         total = WEIGHT_DECAY * weights.square().sum()
-        for part, values in zip(logits, classes.values(), strict=True):
-            total = total + functional.cross_entropy(part, values[fitted])
-        total.backward()
+        for logits, right in zip(th.split(train @ weights, sizes, 1), train_classes, strict=True):
+            total = total + functional.cross_entropy(logits, right)
+        total.backward()  # type: ignore[no-untyped-call]
         return total
 
-    optimizer.step(loss)
+    optimizer = th.optim.LBFGS([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
     scores = {}
-    for part, (name, values) in zip(
-        (test @ weights).split(sizes, dim=1), classes.items(), strict=True
-    ):
-        right = part.argmax(dim=1) == values[~fitted]
-        usual = values[~fitted] == values[fitted].bincount().argmax()
-        scores[name] = (float(right.double().mean()), float(usual.double().mean()))
+    parts = th.split(features[~fitted] @ weights, sizes, 1)
+    for logits, (name, values) in zip(parts, classes.items(), strict=True):
+        usual = values[fitted].bincount().argmax()
+        hits = (values[~fitted] == logits.argmax(dim=1), values[~fitted] == usual)
+        scores[name] = (float(hits[0].double().mean()), float(hits[1].double().mean()))
     return scores
 
 
-def _whiten(inputs: npt.NDArray[np.float32], fitted: npt.NDArray[np.bool_]) -> th.Tensor:
-    """Return the inputs in uncorrelated directions of variance 1, and a column of ones.
+def _whiten(features: th.Tensor, fitted: npt.NDArray[np.bool_]) -> th.Tensor:
+    """Return features in uncorrelated directions of variance 1, and a column of ones.
 
-    A linear probe reads the same off them, and its fit converges in a few steps.
+    The same can be read off them by a linear probe, but its fit takes far fewer iterations.
 
-    :return: float64, shape (n, r + 1) with r at most d
+    :param features: shape (n, d)
+    :return: shape (n, r + 1), where r is the rank of the features
     """
-    features = th.as_tensor(inputs).double()
     features = features - features[fitted].mean(dim=0)
     _, spreads, directions = th.linalg.svd(features[fitted], full_matrices=False)
-    kept = spreads > NEGLIGIBLE * max(float(spreads[0]), 1.0)
-    scales = len(features[fitted]) ** 0.5 / spreads[kept]
-    whitened = features @ directions[kept].T * scales
-    return th.cat([whitened, th.ones(len(features), 1, dtype=th.float64)], dim=1)
+    kept = spreads > ROUNDING * max(float(spreads[0]), 1.0)
+    scales = float(fitted.sum()) ** 0.5 / spreads[kept]
+    return th.cat([features @ directions[kept].T * scales, th.ones_like(features[:, :1])], dim=1)

@@ -192,7 +192,7 @@ def by_columns(
 def intervention_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return what each intervention does to the success rates of some models."""
     count = len({row["model"] for row in rows})
-    table = Table(title=f"Stage 2, greedy, all problems: {count} models")
+    table = Table(title=f"Stage 2, all problems, greedy (models: {count})")
     for name in ("intervention", "success: mean", "lowest", "highest", "same tokens"):
         table.add_column(name, justify="left" if name == "intervention" else "right")
     same = by_columns(rows, ("intervention", "detail"), "same_tokens")
@@ -277,7 +277,7 @@ def save_intervention_figure(
     columns[0].set_yticks(range(len(keys)), [" ".join(key) for key in keys])
     columns[0].set_ylim(len(keys) - 0.4, -0.6)
     models = len({row["model"] for row in rows})
-    figure.suptitle(f"Stage 2, all problems, greedy: means of {models} models, a dot for each")
+    figure.suptitle(f"Stage 2, all problems, greedy (models: {models}; a dot each, bars: means)")
     write_atomically(path, lambda file: figure.savefig(file, dpi=130))
     plt.close(figure)
 
@@ -293,13 +293,13 @@ def save_plan_figure(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    trees = {
+    drawn = {
         stage: {beginning: share for beginning, share in tree.items() if share >= 0.01}
         for stage, tree in trees.items()
     }
-    lines = {stage: _lines(tree) for stage, tree in trees.items()}
-    heights = [max(lines[stage].values()) + 1 for stage in trees]
-    longest = max(len(beginning) for tree in trees.values() for beginning in tree)
+    lines = {stage: _lines(tree) for stage, tree in drawn.items()}
+    heights = [max(of_tree.values()) + 1 for of_tree in lines.values()]
+    longest = max(len(beginning) for tree in drawn.values() for beginning in tree)
     figure, rows = plt.subplots(
         len(trees),
         1,
@@ -308,9 +308,10 @@ def save_plan_figure(
         squeeze=False,
         layout="constrained",
     )
-    for (stage, tree), height, axes in zip(trees.items(), heights, rows[:, 0], strict=True):
+    for (stage, tree), height, axes in zip(drawn.items(), heights, rows[:, 0], strict=True):
         _draw_tree(axes, tree, lines[stage])
-        axes.set_title(f"stage {stage}", loc="left", fontsize=10)
+        rest = "" if len(tree) == len(trees[stage]) else ", less what fewer than 1 % do"
+        axes.set_title(f"stage {stage}{rest}", loc="left", fontsize=10)
         axes.set(xlim=(-0.4, longest + 0.9), ylim=(height - 0.4, -0.6))
         axes.axis("off")
     figure.suptitle(title)
