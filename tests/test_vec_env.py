@@ -166,9 +166,15 @@ def assert_same_play(env, dummy, n_steps, seed):
     return [info for step in seen[1:] for info in np.array(step[3])[step[2]]]
 
 
-def test_same_trajectories_in_tool_arithmetic(env_id):
+def native(env_id, n_envs, **kwargs):
+    """Return the compiled vector environment of a world."""
+    return GymVecEnv(gym.make_vec(env_id, n_envs, **SAME_STEP, **kwargs))
+
+
+@pytest.mark.parametrize("make", [sync, native])
+def test_same_trajectories_in_tool_arithmetic(env_id, make):
     kwargs = {"stage": (0, 1, 2)}
-    env = sync(env_id, 8, **kwargs)
+    env = make(env_id, 8, **kwargs)
     env.seed(3)
     finals = assert_same_play(env, make_vec_env(env_id, 8, seed=3, env_kwargs=kwargs), 500, 0)
     assert {info["stage"] for info in finals} == {0, 1, 2}
