@@ -20,6 +20,7 @@ MASTERED = 0.999  # success rate
 # are small, so that there are many.
 VARIANTS: dict[str, dict[str, Any]] = {
     "guided": {},
+    "guided, 64 environments": {"n_envs": 64},
     "guided, sparse reward": {"shaping": 0.0},
     "guided RecurrentA2C": {"algo": "recurrent_a2c", "n_envs": 64},
     "no guidance": {"curriculum": "mixed"},

@@ -13,7 +13,7 @@ from typing import Any
 
 import matplotlib
 import tyro
-from show import job_progress
+from show import job_progress, span
 
 from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
 from agents.files import read_rows, write_atomically
@@ -40,12 +40,6 @@ class CompareSettings:
 def by_seed(rows: Sequence[dict[str, Any]], variant: str, stage: int, name: str) -> list[Any]:
     """Return a learner's figures on a stage, a value a seed."""
     return [row[name] for row in rows if (row["variant"], row["stage"]) == (variant, stage)]
-
-
-def span(values: Sequence[float], form: str) -> str:
-    """Return the least and the greatest value, or the one if they look alike."""
-    low, high = (format(value, form) for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
 
 
 def comparison_markdown(rows: Sequence[dict[str, Any]], variants: Sequence[str]) -> str:

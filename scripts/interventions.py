@@ -8,6 +8,7 @@ linear probes are fitted to the states: a minute or two a model on one core.
 A model file can run code as it is loaded: open only files that you trust.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,12 @@ from show import (
     save_intervention_figure,
     save_plan_figure,
     save_probe_figure,
+    span,
     stop,
     wide_console,
 )
 
-from agents.files import write_rows
+from agents.files import write_atomically, write_rows
 from agents.interventions import STUDIED, digit_ceiling, load_policy, study, token_tree
 from agents.parallel import Row
 from toolenv_gym import oracle
@@ -39,7 +41,7 @@ class InterventionSettings:
     models: tyro.conf.Positional[tuple[Path, ...]]
     """folders of runs, or model files: the figures show their means"""
     out: Path = Path("docs/results/interventions")
-    """folder of the results: interventions, plans and probes, each as .csv and .png"""
+    """folder of the results: interventions, plans and probes, each as .csv and .png, and a table"""
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
@@ -60,6 +62,23 @@ def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     save_probe_figure(results["probes"], digit_ceiling(STUDIED.stage), folder / "probes.png")
 
 
+def interventions_markdown(rows: Sequence[Row]) -> str:
+    """Return the table of the interventions for a page: spans over the models."""
+    lines = [
+        "| intervention | success | episodes with the same tokens |",
+        "|---|---|---|",
+    ]
+    kinds = dict.fromkeys((row["intervention"], row["detail"]) for row in rows)
+    for kind in kinds:
+        own = [row for row in rows if (row["intervention"], row["detail"]) == kind]
+        cells = [
+            span([100 * row[name] for row in own], ".1f") + " %"
+            for name in ("success_rate", "same_tokens")
+        ]
+        lines.append(f"| {' '.join(kind).strip()} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     settings = tyro.cli(InterventionSettings, description=__doc__)
     th.set_num_threads(1)  # more are slower for networks this small
@@ -75,6 +94,8 @@ def main() -> None:
             write_rows(settings.out / f"{kind}.csv", rows)
     except (OSError, ValueError) as error:
         stop(error)
+    markdown = interventions_markdown(results["interventions"])
+    write_atomically(settings.out / "interventions.md", lambda path: path.write_text(markdown))
     console = wide_console()
     console.print(intervention_table(results["interventions"]))
     console.print(plan_table(results["plans"]))

@@ -27,6 +27,12 @@ def job_progress(counts: Iterable[tuple[int, int]]) -> None:
             progress.update(bar, completed=done, total=total)
 
 
+def span(values: Sequence[float], form: str) -> str:
+    """Return the least and the greatest value, or the one if they look alike."""
+    low, high = (format(value, form) for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 def stop(error: Exception) -> NoReturn:
     """End the script with an error that a user can mend."""
     sys.exit(f"error: {error}")

@@ -111,3 +111,19 @@ def test_the_table_of_the_claim_is_that_of_the_results(monkeypatch):
     assert table in (ROOT / "docs" / "claim.md").read_text()
     jobs = {(row["variant"], row["seed"], row["budget"]) for row in rows}
     assert jobs == {(variant, seed, BUDGET) for variant in VARIANTS for seed in range(5)}
+
+
+def test_the_figures_of_the_claim_are_those_of_the_interventions(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import interventions
+
+    folder, page = RESULTS / "interventions", (ROOT / "docs" / "claim.md").read_text()
+    rows = read_rows(folder / "interventions.csv")
+    table = interventions.interventions_markdown(rows)
+    assert table == (folder / "interventions.md").read_text()
+    assert table in page
+    assert len({row["model"] for row in rows}) == 5
+    plans = read_rows(folder / "plans.csv")
+    assert all(row["share"] == 1.0 for row in plans)  # one sequence a stage and model
+    stage_2 = {row["tokens"] for row in plans if row["stage"] == 2}
+    assert stage_2 == {"MUL ADD STO MUL RCL SUB ANS"}
