@@ -8,10 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# numba's cache does not notice that the rules, which its kernels call, were edited: keep one cache
-# for each text of the rules. It must be set before numba is imported, here and in subprocesses.
-_rules = (ROOT / "toolenv_gym" / "rules.py").read_bytes()
-_cache = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(_rules).hexdigest()[:16]}"
+# numba's cache does not notice that functions which its kernels call were edited: keep one cache
+# for each state of the package. It must be set before numba is imported, here and in subprocesses.
+_sources = sorted((ROOT / "toolenv_gym").glob("*.py"))
+_digest = hashlib.sha256(b"".join(source.read_bytes() for source in _sources)).hexdigest()
+_cache = ROOT / ".pytest_cache" / f"numba-{_digest[:16]}"
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)
 os.environ["SDL_VIDEODRIVER"] = "dummy"  # human rendering without a screen
 

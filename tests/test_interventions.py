@@ -401,9 +401,11 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
     out = tmp_path / "results"
     run_script(monkeypatch, tmp_path / "first", tmp_path / "second", "--out", out)
     kinds = ("interventions", "plans", "probes")
-    assert {file.name for file in out.iterdir()} == {
-        f"{kind}.{ending}" for kind in kinds for ending in ("csv", "png")
-    }
+    files = {f"{kind}.{ending}" for kind in kinds for ending in ("csv", "png")}
+    assert {file.name for file in out.iterdir()} == files | {"interventions.md"}
+    table = (out / "interventions.md").read_text().splitlines()
+    assert table[2] == "| untouched | 100.0 % | 100.0 % |"
+    assert len(table) == 2 + 1 + len(interventions(STUDIED))
     rows = read_rows(out / "interventions.csv")
     assert len(rows) == 2 * (1 + len(interventions(STUDIED)))
     assert {row["model"] for row in rows} == {"first", "second"}

@@ -2,7 +2,7 @@
 
 Importing this module makes every function of :mod:`toolenv_gym.rules` callable from compiled code;
 nothing is written a second time. Kernels are cached on disk by numba, which does not look into the
-functions that a kernel calls: after editing ``rules.py``, delete ``toolenv_gym/__pycache__``.
+functions that a kernel calls: after editing any of these, delete ``toolenv_gym/__pycache__``.
 """
 
 import inspect
