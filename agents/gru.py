@@ -332,8 +332,10 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
     def _restart(self, obs: PyTorchObs, hidden: th.Tensor, episode_starts: th.Tensor) -> th.Tensor:
         """Return the hidden states, those of a new episode where one starts."""
-        starts = episode_starts.bool().view(1, -1, 1)
-        return th.where(starts, self.initial_state(obs), hidden)
+        which = episode_starts.nonzero().squeeze(1)
+        if len(which) == 0:
+            return hidden
+        return hidden.index_copy(1, which, self.initial_state(_part(obs, which)))
 
     def _sequences(
         self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
@@ -383,7 +385,7 @@ def _batch_size(obs: PyTorchObs) -> int:
     return len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
 
 
-def _part(obs: PyTorchObs, which: slice) -> PyTorchObs:
+def _part(obs: PyTorchObs, which: slice | th.Tensor) -> PyTorchObs:
     """Return some of the observations."""
     if isinstance(obs, dict):
         return {key: value[which] for key, value in obs.items()}

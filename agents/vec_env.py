@@ -65,7 +65,9 @@ class RowInfo(dict[str, Any]):
         return dict.__contains__(self, key) or _has(self._infos, key, self._row)
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default  # noqa: SIM401 (that is what get does)
+        if dict.__contains__(self, key) or _has(self._infos, key, self._row):
+            return self[key]
+        return default
 
     def __eq__(self, other: object) -> bool:
         return dict(self) == other
