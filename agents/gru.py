@@ -335,7 +335,8 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         which = episode_starts.nonzero().squeeze(1)
         if len(which) == 0:
             return hidden
-        return hidden.index_copy(1, which, self.initial_state(_part(obs, which)))
+        initial = self.initial_state(_part(obs, which))
+        return hidden.index_copy(1, which, initial.type_as(hidden))
 
     def _sequences(
         self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
