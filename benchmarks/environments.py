@@ -8,20 +8,18 @@ the two sides take turns in one process, and what counts is the median ratio of 
 The bound is the time that NumPy takes to fill fresh arrays as large as those that a step writes.
 """
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import tyro
-from machine import describe_machine
+from machine import describe_machine, keep
 
 import toolenv_gym  # noqa: F401  (registers the environments)
-from agents.files import write_atomically
 
 ACTIONS = 50  # batches of random actions, drawn beforehand
 
@@ -109,10 +107,7 @@ def compare(ours: Callable[[], float], theirs: Callable[[], float], turns: int) 
 
 def main() -> None:
     settings = tyro.cli(BenchmarkSettings, description=__doc__)
-    figures: dict[str, Any] = {
-        "settings": asdict(settings) | {"out": str(settings.out)},
-        "machine": describe_machine(),
-    }
+    figures: dict[str, Any] = {}
     for num_envs in settings.num_envs:
         ours = vector_turn("ToolArith-v0", num_envs, settings.steps, stage=2)
         theirs = vector_turn("CartPole-v1", num_envs, settings.steps)
@@ -123,8 +118,7 @@ def main() -> None:
         ours = scalar_turn(env_id, settings.steps // 10, stage=2)
         theirs = scalar_turn("FrozenLake-v1", settings.steps // 10)
         figures[f"scalar_{env_id}"] = compare(ours, theirs, settings.turns)
-    write_atomically(settings.out, lambda path: path.write_text(json.dumps(figures, indent=2)))
-    print(json.dumps(figures, indent=2))
+    keep(settings, describe_machine(), figures)
 
 
 if __name__ == "__main__":

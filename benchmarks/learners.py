@@ -15,9 +15,8 @@ A learner has learnt when its greedy episodes on a sample of problems reach 99 %
 evaluations are not counted.
 """
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ import numpy as np
 import torch as th
 import tyro
 from gymnasium.wrappers import FlattenObservation
-from machine import describe_machine
+from machine import describe_machine, keep
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -33,7 +32,6 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents.algorithms import make_training_env
 from agents.evaluation import evaluate
-from agents.files import write_atomically
 from agents.paper_policy import ToolArithGruPolicy
 from agents.recurrent_ppo import MaskableRecurrentPPO
 from toolenv_gym import rules
@@ -158,17 +156,13 @@ def main() -> None:
         for name in names:
             rates[name].append(turn(models[name], steps))
     rates = {name: counted[1:] for name, counted in rates.items()}
-    figures: dict[str, Any] = {
-        "settings": asdict(settings) | {"out": str(settings.out)},
-        "machine": describe_machine(settings.device),
-    }
+    figures: dict[str, Any] = {}
     for name in names:
         runs = [
             learn(make(name, settings, seed), settings.longest) for seed in range(settings.seeds)
         ]
         figures[name] = summary(name, rates, names[-1]) | {"runs": runs}
-    write_atomically(settings.out, lambda path: path.write_text(json.dumps(figures, indent=2)))
-    print(json.dumps(figures, indent=2))
+    keep(settings, describe_machine(settings.device), figures)
 
 
 if __name__ == "__main__":

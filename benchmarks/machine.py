@@ -1,12 +1,17 @@
-"""What a figure was measured on."""
+"""What a figure was measured on, and the file that it is kept in."""
 
+import dataclasses
+import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch as th
+
+from agents.files import write_atomically
 
 
 def describe_machine(device: str = "cpu") -> str:
@@ -20,3 +25,15 @@ def describe_machine(device: str = "cpu") -> str:
         f"Python {platform.python_version()}, NumPy {np.__version__}, torch {th.__version__}, "
         f"Gymnasium {gymnasium.__version__}"
     )
+
+
+def keep(settings: Any, machine: str, figures: dict[str, Any]) -> None:
+    """Write a benchmark's figures to the JSON file ``settings.out``, and print them.
+
+    :param settings: a dataclass; all but its ``out``, which is a path of some machine, are kept
+    :param machine: what the figures were measured on
+    """
+    kept = {name: value for name, value in dataclasses.asdict(settings).items() if name != "out"}
+    text = json.dumps({"settings": kept, "machine": machine} | figures, indent=2)
+    write_atomically(settings.out, lambda path: path.write_text(text))
+    print(text)

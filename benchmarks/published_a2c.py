@@ -8,8 +8,6 @@ Both run on one thread, in turn, in one process; the ratio of a pair of turns is
 memory figure is the peak of a process of its own, less that of one with a batch of one.
 """
 
-import dataclasses
-import json
 import platform
 import resource
 import subprocess
@@ -21,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch as th
 import tyro
+from machine import keep
 from torch import nn
 
-from agents.files import write_atomically
 from agents.published_a2c import Problems, PublishedA2C, Settings
 from toolenv_gym import rules
 from toolenv_gym.tokens import ANS, CTX, EOS
@@ -161,15 +159,13 @@ def main() -> None:
     rates = settings.updates / np.median(pairs, axis=0)
     peaks = {size: peak_memory(size) for size in settings.batch_sizes}
     figures = {
-        "settings": dataclasses.asdict(settings) | {"out": str(settings.out)},
-        "machine": f"{platform.machine()}, one thread, torch {th.__version__}",
         "updates_per_second": {"ours": rates[0], "literal": rates[1]},
         "milliseconds_per_update": {"ours": 1e3 / rates[0], "floor": 1e3 * matrix_seconds()},
         "ratio": {"min": ratios.min(), "median": np.median(ratios), "max": ratios.max()},
         "peak_memory_bytes": peaks,
     }
-    write_atomically(settings.out, lambda path: path.write_text(json.dumps(figures, indent=2)))
-    print(json.dumps(figures, indent=2))
+    machine = f"{platform.machine()}, one thread, torch {th.__version__}"
+    keep(settings, machine, figures)
 
 
 if __name__ == "__main__":
