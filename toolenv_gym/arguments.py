@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,15 @@ def _integer(value: Any, lowest: int, highest: int, message: str) -> int:
     return number
 
 
+def _several(values: Any, check: Callable[[Any], int], message: str) -> tuple[int, ...]:
+    """Return one value or a sequence of values, each checked, as a tuple."""
+    if not isinstance(values, Sequence):
+        return (check(values),)
+    if isinstance(values, str) or len(values) == 0:
+        raise ValueError(f"{message}, got {values!r}")
+    return tuple(check(value) for value in values)
+
+
 def check_stage(stage: Any) -> int:
     """Return one stage as an int."""
     return _integer(stage, 0, N_STAGES - 1, "stage must be 0, 1 or 2")
@@ -34,11 +43,7 @@ def check_stage(stage: Any) -> int:
 
 def check_stages(stage: Any) -> tuple[int, ...]:
     """Return one stage or a sequence of stages as a tuple."""
-    if not isinstance(stage, Sequence):
-        return (check_stage(stage),)
-    if isinstance(stage, str) or len(stage) == 0:
-        raise ValueError(f"stage must be 0, 1, 2 or a sequence of these, got {stage!r}")
-    return tuple(check_stage(one) for one in stage)
+    return _several(stage, check_stage, "stage must be 0, 1, 2 or a sequence of these")
 
 
 def check_guidances(steps: Any) -> tuple[int, ...]:
@@ -48,10 +53,7 @@ def check_guidances(steps: Any) -> tuple[int, ...]:
     message = (
         f"guided steps must be an integer 0 to {HIGHEST_GUIDANCE}, a sequence of these or None"
     )
-    each = steps if isinstance(steps, Sequence) else (steps,)
-    if isinstance(steps, str) or len(each) == 0:
-        raise ValueError(f"{message}, got {steps!r}")
-    return tuple(_integer(one, 0, HIGHEST_GUIDANCE, message) for one in each)
+    return _several(steps, lambda one: _integer(one, 0, HIGHEST_GUIDANCE, message), message)
 
 
 def check_max_steps(max_steps: Any) -> int:
@@ -108,7 +110,7 @@ def check_reset_mask(mask: Any, n: int) -> npt.NDArray[np.bool_]:
 def check_digits_of_each(digits: Any, n: int) -> npt.NDArray[np.int64]:
     """Return the digits of n problems, shape (n, 5), given those of one for all, or of each."""
     if np.ndim(digits) < 2:
-        digits = [digits] * n
+        return np.tile(np.array(check_digits(digits)), (n, 1))
     if len(digits) != n:
         raise ValueError(f"digits must be of one problem or of {n}, got {len(digits)}")
     return np.array([check_digits(problem) for problem in digits])

@@ -1,7 +1,6 @@
 """The two environments: one class, which plays :mod:`toolenv_gym.rules`, and a subclass a world."""
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -183,11 +182,12 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         fixed = _check_options(options)
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
-        choices = list(itertools.product(self.guidances, self.stages))
-        drawn = int(self.np_random.integers(rules.draw_range(len(choices))))
+        n_choices = len(self.guidances) * len(self.stages)
+        drawn = int(self.np_random.integers(rules.draw_range(n_choices)))
         choice, problem = rules.split_draw(drawn)
-        self._guidance, stage = choices[choice]
-        self._stage: int = fixed.get("stage", stage)
+        guidance, stage = divmod(choice, len(self.stages))
+        self._guidance = self.guidances[guidance]
+        self._stage: int = fixed.get("stage", self.stages[stage])
         self._digits: rules.Digits = fixed.get("digits", rules.digits_of(problem))
         self._problem_info = {
             "stage": self._stage,

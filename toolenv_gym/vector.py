@@ -4,7 +4,6 @@ Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
 """
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -28,7 +27,6 @@ from toolenv_gym.tokens import ANS, N_TOKENS
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Mask = npt.NDArray[np.bool_]
 
 _STATE_KEYS = (
     "stage", "target", "graded_target", "accumulator", "memory", "steps", "action_mask",
@@ -117,12 +115,15 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._set_blanks()
 
     def _set_blanks(self) -> None:
-        """Work out the word in which an episode begins, for each choice that a reset draws from."""
-        choices = itertools.product(self.guidances, self.stages)
-        self._choices = np.array(list(choices))
-        self._blanks = np.array(
-            [episodes.blank_word(stage, steps) for steps, stage in self._choices]
+        """Work out the words in which episodes begin, by guidance and stage."""
+        self._table = np.array(
+            [
+                [episodes.blank_word(stage, steps) for stage in range(rules.N_STAGES)]
+                for steps in self.guidances
+            ]
         )
+        # Those that a reset draws from: the stages to each guidance.
+        self._blanks = self._table[:, self.stages].ravel()
 
     def reset(
         self,
@@ -144,10 +145,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         choices, problems = rules.split_draw(drawn)  # type: ignore[arg-type]  # arrays go as well
         free_digits = np.stack(rules.digits_of(problems), axis=1)
         digits = np.where(digits < 0, free_digits.astype(np.int64), digits)
-        guidance, free_stages = self._choices[choices].T
-        stages = np.where(stages < 0, free_stages, stages)
-        blanks = [episodes.blank_word(*both) for both in zip(stages, guidance, strict=True)]
-        episodes.start_episodes(self._words, chosen, np.array(blanks), digits)
+        guidance, free_stages = np.divmod(choices, len(self.stages))
+        stages = np.where(stages < 0, np.array(self.stages)[free_stages], stages)
+        episodes.start_episodes(self._words, chosen, self._table[guidance, stages], digits)
         self._started = True
         infos = LazyInfos(_STATE, _Infos(self.rule_set, self._words, mask))
         return episodes.observe_episodes(self._words), infos
@@ -186,10 +186,10 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         infos = self._step_infos(before, after, tokens, n_ended)
         return observations, rewards, terminations, np.zeros(n, dtype=np.bool_), infos
 
-    def action_masks(self) -> Mask:
+    def action_masks(self) -> Flags:
         """Return which tokens have an effect, or the guidance admits, shape (num_envs, 18)."""
         self._check_started()
-        masks: Mask = episodes.mask_episodes(self.rule_set, self._words)
+        masks: Flags = episodes.mask_episodes(self.rule_set, self._words)
         return masks
 
     def render(self) -> tuple[Any, ...] | None:
@@ -267,7 +267,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         first = arguments.check_seed(seed)
         return list(range(first, first + self.num_envs))
 
-    def _check_options(self, options: dict[str, Any] | None) -> tuple[Mask, Integers, Integers]:
+    def _check_options(self, options: dict[str, Any] | None) -> tuple[Flags, Integers, Integers]:
         """Return which episodes to reset, and the digits and stages that are fixed, else -1."""
         options = options or {}
         unknown = set(options) - {"reset_mask", "digits", "stage"}
@@ -322,7 +322,7 @@ class _Infos:
     :param mask: those that give infos, all if None; where they are over, their outcome too
     """
 
-    def __init__(self, rule_set: int, words: Words, mask: Mask | None = None) -> None:
+    def __init__(self, rule_set: int, words: Words, mask: Flags | None = None) -> None:
         self.rule_set, self.words, self.mask = rule_set, words, mask
 
     def __call__(self, key: str) -> Any:
@@ -334,7 +334,7 @@ class _Infos:
             mask &= episodes.are_over(self.words)
         return mask if key != name else self._column(name, mask)
 
-    def _column(self, name: str, mask: Mask) -> npt.NDArray[Any]:
+    def _column(self, name: str, mask: Flags) -> npt.NDArray[Any]:
         """Return a value for each episode, nothing where the mask is False."""
         values: Any = getattr(self, f"_{name}")()
         if isinstance(values, list):
@@ -388,7 +388,7 @@ class _Infos:
         ]
 
     def _action_mask(self) -> npt.NDArray[np.int8]:
-        masks: Mask = episodes.mask_episodes(self.rule_set, self.words)
+        masks: Flags = episodes.mask_episodes(self.rule_set, self.words)
         return masks.astype(np.int8)
 
     def _guidance(self) -> Integers:
@@ -443,11 +443,17 @@ class _RestartInfos:
         self._state, self._before, self._tokens = state, before, tokens
         self._max_steps = max_steps
 
+    @functools.cached_property
+    def _ended(self) -> Words:
+        """The episodes with their last tokens, before any began anew."""
+        ended = np.empty_like(self._before)
+        episodes.append_tokens(self._max_steps, self._before, ended, self._tokens)
+        return ended
+
     def __call__(self, key: str) -> Any:
         if not key.removeprefix("_").startswith("final_"):
             return self._state(key)
-        ended = np.empty_like(self._before)
-        episodes.append_tokens(self._max_steps, self._before, ended, self._tokens)
+        ended = self._ended
         over = episodes.are_over(ended)
         if key == "final_obs":
             observations = episodes.observe_episodes(ended)
