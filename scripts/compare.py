@@ -17,8 +17,9 @@ from show import job_progress, span
 
 from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
 from agents.files import read_rows, write_atomically
-
-WITHOUT_MEMORY = 0.50251  # of stage 2, the most that is solvable: see the oracle
+from toolenv_gym import oracle, rules
+from toolenv_gym.oracle import Task
+from toolenv_gym.tokens import ADD, MUL, SUB
 
 
 @dataclass
@@ -77,8 +78,9 @@ def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: P
     for place, variant in enumerate(variants):
         rates = [100 * rate for rate in by_seed(rows, variant, 2, "success_rate")]
         axes.scatter(rates, [place] * len(rates), s=45, alpha=0.5, color="C0", edgecolors="none")
-    axes.axvline(100 * WITHOUT_MEMORY, color="grey", linestyle="--", linewidth=1)
-    axes.text(100 * WITHOUT_MEMORY + 1, -0.6, "no more without memory", color="grey", va="center")
+    without_memory = 100 * oracle.solvable_share(Task(rules.DESCRIBED, 2), (MUL, ADD, SUB))
+    axes.axvline(without_memory, color="grey", linestyle="--", linewidth=1)
+    axes.text(without_memory + 1, -0.6, "no more without memory", color="grey", va="center")
     axes.set_yticks(range(len(variants)), variants)
     axes.set_ylim(len(variants) - 0.5, -1.0)
     axes.set_xlim(0, 102)
