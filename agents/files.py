@@ -36,6 +36,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         ]
 
 
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as a page in Markdown has it."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def _number(text: str) -> int | float | str:
     for kind in (int, float):
         try:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agents.files import write_atomically
+from agents.files import markdown_table, write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- {}: written by benchmarks/page.py -->\n", "<!-- end -->"
@@ -23,12 +23,6 @@ def load(name: str) -> dict[str, Any]:
     """Return the figures of a benchmark."""
     figures: dict[str, Any] = json.loads((DOCS / "results" / f"{name}.json").read_text())
     return figures
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def spread(ratio: dict[str, float]) -> str:
@@ -53,7 +47,7 @@ def environments() -> str:
         rates = [f"{rate / 1e6:.2f} M" for rate in (row["steps_per_second"], row["theirs"])]
         rows.append([names[0], rates[0], names[1], rates[1], spread(row["ratio"]), bound])
     header = ["ours", "steps/s", "against", "steps/s", "ratio", "of the bound"]
-    return f"{table(header, rows)}\n{figures['machine']}.\n"
+    return f"{markdown_table(header, rows)}\n{figures['machine']}.\n"
 
 
 def learners() -> str:
@@ -75,7 +69,7 @@ def learners() -> str:
             ]
         )
     header = ["learner", "steps/s", "ratio", "learnt", "seconds to 99 %", "steps to 99 %"]
-    return f"{table(header, rows)}\n{figures['machine']}.\n"
+    return f"{markdown_table(header, rows)}\n{figures['machine']}.\n"
 
 
 def gpu() -> str:
@@ -88,7 +82,7 @@ def gpu() -> str:
         for name in settings["learners"]:
             rows.append([size, LEARNERS[name], f"{figures[name]['steps_per_second']:,.0f}"])
     header = ["environments × steps", "learner", "steps/s"]
-    return f"{table(header, rows)}\n{figures['machine']}.\n"
+    return f"{markdown_table(header, rows)}\n{figures['machine']}.\n"
 
 
 TABLES = {"environments": environments, "learners": learners, "gpu": gpu}

@@ -13,10 +13,10 @@ from typing import Any
 
 import matplotlib
 import tyro
-from show import job_progress, span
+from show import by_columns, job_progress, span
 
 from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
-from agents.files import read_rows, write_atomically
+from agents.files import markdown_table, read_rows, write_atomically
 from toolenv_gym import oracle, rules
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, MUL, SUB
@@ -38,35 +38,37 @@ class CompareSettings:
     """CSV of the results; a table and a figure go beside it as .md and .png"""
 
 
-def by_seed(rows: Sequence[dict[str, Any]], variant: str, stage: int, name: str) -> list[Any]:
-    """Return a learner's figures on a stage, a value a seed."""
-    return [row[name] for row in rows if (row["variant"], row["stage"]) == (variant, stage)]
-
-
 def comparison_markdown(rows: Sequence[dict[str, Any]], variants: Sequence[str]) -> str:
     """Return the table of all learners for a page."""
-    lines = [
-        "| learner | stage 0 | stage 1 | stage 2 | seeds with 99.9 % | steps to it | CPU s |",
-        "|---|---|---|---|---|---|---|",
+    header = [
+        "learner",
+        "stage 0",
+        "stage 1",
+        "stage 2",
+        "seeds with 99.9 %",
+        "steps to it",
+        "CPU s",
     ]
+    success, mastered_at, seconds = (
+        by_columns(rows, ("variant", "stage"), name)
+        for name in ("success_rate", "mastered_at", "seconds")
+    )
+    lines = []
     for variant in variants:
-        rates = [by_seed(rows, variant, stage, "success_rate") for stage in range(3)]
+        rates = [success[variant, stage] for stage in range(3)]
         solved = sum(min(seed) >= MASTERED for seed in zip(*rates, strict=True))
-        steps = [
-            max(seed)
-            for seed in zip(
-                *(by_seed(rows, variant, stage, "mastered_at") for stage in range(3)), strict=True
-            )
-            if "" not in seed
-        ]
-        cells = [
-            *(span([100 * rate for rate in stage], ".1f") + " %" for stage in rates),
-            f"{solved} of {len(rates[0])}",
-            span(steps, ",") if steps else "never",
-            span(by_seed(rows, variant, 0, "seconds"), ".0f"),
-        ]
-        lines.append(f"| {variant} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        by_seed = zip(*(mastered_at[variant, stage] for stage in range(3)), strict=True)
+        steps = [max(seed) for seed in by_seed if "" not in seed]
+        lines.append(
+            [
+                variant,
+                *(span([100 * rate for rate in stage], ".1f") + " %" for stage in rates),
+                f"{solved} of {len(rates[0])}",
+                span(steps, ",") if steps else "never",
+                span(seconds[variant, 0], ".0f"),
+            ]
+        )
+    return markdown_table(header, lines)
 
 
 def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: Path) -> None:
@@ -75,8 +77,9 @@ def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: P
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 0.42 * len(variants) + 1.3), layout="constrained")
+    success = by_columns(rows, ("variant", "stage"), "success_rate")
     for place, variant in enumerate(variants):
-        rates = [100 * rate for rate in by_seed(rows, variant, 2, "success_rate")]
+        rates = [100 * rate for rate in success[variant, 2]]
         axes.scatter(rates, [place] * len(rates), s=45, alpha=0.5, color="C0", edgecolors="none")
     without_memory = 100 * oracle.solvable_share(Task(rules.DESCRIBED, 2), (MUL, ADD, SUB))
     axes.axvline(without_memory, color="grey", linestyle="--", linewidth=1)

@@ -16,6 +16,7 @@ import torch as th
 import tyro
 from rich.progress import track
 from show import (
+    by_columns,
     intervention_table,
     plan_table,
     probe_table,
@@ -27,7 +28,7 @@ from show import (
     wide_console,
 )
 
-from agents.files import write_atomically, write_rows
+from agents.files import markdown_table, write_atomically, write_rows
 from agents.interventions import STUDIED, digit_ceiling, load_policy, study, token_tree
 from agents.parallel import Row
 from toolenv_gym import oracle
@@ -64,19 +65,18 @@ def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
 
 def interventions_markdown(rows: Sequence[Row]) -> str:
     """Return the table of the interventions for a page: spans over the models."""
+    success, same = (
+        by_columns(rows, ("intervention", "detail"), name)
+        for name in ("success_rate", "same_tokens")
+    )
     lines = [
-        "| intervention | success | episodes with the same tokens |",
-        "|---|---|---|",
-    ]
-    kinds = dict.fromkeys((row["intervention"], row["detail"]) for row in rows)
-    for kind in kinds:
-        own = [row for row in rows if (row["intervention"], row["detail"]) == kind]
-        cells = [
-            span([100 * row[name] for row in own], ".1f") + " %"
-            for name in ("success_rate", "same_tokens")
+        [
+            " ".join(kind).strip(),
+            *(span([100 * rate for rate in each[kind]], ".1f") + " %" for each in (success, same)),
         ]
-        lines.append(f"| {' '.join(kind).strip()} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        for kind in success
+    ]
+    return markdown_table(["intervention", "success", "episodes with the same tokens"], lines)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from agents.ablation import Summary
 from agents.evaluation import Score
-from agents.files import write_atomically
+from agents.files import markdown_table, write_atomically
 
 FRAMES_PER_SECOND = 2
 
@@ -140,11 +140,6 @@ def unsettled_markdown(moves: Sequence[tuple[Summary, Summary]]) -> str:
         for before, last in moves
     ]
     return markdown_table(["variant", "stage", "after four fifths", "at the end"], rows)
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def save_ablation_figure(summaries: Sequence[Summary], title: str, path: Path) -> None:
