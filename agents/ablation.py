@@ -96,7 +96,7 @@ def run(job: Job) -> list[Row]:
                         "stage": stage,
                         "mean_return": float(outcomes.returns.mean()),
                         "success_rate": float(outcomes.success.mean()),
-                        "reached_rate": float(outcomes.reached.mean()),
+                        "reached_target_rate": float(outcomes.reached_target.mean()),
                     }
                 )
     return rows

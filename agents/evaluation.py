@@ -26,14 +26,14 @@ class Episodes(NamedTuple):
     :param tokens: what was emitted, int64, shape (n, max_steps); -1 after the end
     :param returns: float64, shape (n,)
     :param success: whether the graded target was answered, bool, shape (n,)
-    :param reached: whether the described target was answered, bool, shape (n,)
+    :param reached_target: whether the described target was answered, bool, shape (n,)
     """
 
     digits: Integers
     tokens: Integers
     returns: npt.NDArray[np.float64]
     success: npt.NDArray[np.bool_]
-    reached: npt.NDArray[np.bool_]
+    reached_target: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Score:
 
     :param optimum: mean of the best returns that the same problems allow
     :param success_rate: share of problems whose graded target was answered
-    :param reached_rate: share of problems whose described target was answered
+    :param reached_target_rate: share of problems whose described target was answered
     """
 
     stage: int
@@ -50,11 +50,11 @@ class Score:
     mean_return: float
     optimum: float
     success_rate: float
-    reached_rate: float
+    reached_target_rate: float
 
     @property
-    def share(self) -> float:
-        """The share of the optimum that was earned."""
+    def normalized_return(self) -> float:
+        """The mean return as a fraction of the optimum."""
         return self.mean_return / self.optimum
 
 
@@ -95,7 +95,7 @@ def evaluate(
         mean_return=float(episodes.returns.mean()),
         optimum=float(best.mean()),
         success_rate=float(episodes.success.mean()),
-        reached_rate=float(episodes.reached.mean()),
+        reached_target_rate=float(episodes.reached_target.mean()),
     )
 
 

@@ -231,7 +231,7 @@ def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: 
         "mean_return": float(episodes.returns.mean()),
         "same_tokens": float((episodes.tokens == untouched.tokens).all(axis=1).mean()),
         "most_frequent_tokens": most_frequent["tokens"],
-        "their_share": most_frequent["share"],
+        "their_frequency": most_frequent["frequency"],
     }
 
 
@@ -259,7 +259,7 @@ def plan_rows(stage: int, episodes: Episodes) -> list[Row]:
             "stage": stage,
             "tokens": " ".join(token_name(token) for token in emitted_tokens(sequences[i])),
             "episodes": int(counts[i]),
-            "share": float(counts[i] / counts.sum()),
+            "frequency": float(counts[i] / counts.sum()),
             "success_rate": float(successes[i] / counts[i]),
         }
         for i in np.argsort(-counts, kind="stable")

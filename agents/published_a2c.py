@@ -137,7 +137,7 @@ class Outcomes(NamedTuple):
 
     returns: npt.NDArray[np.float64]
     success: npt.NDArray[np.bool_]
-    reached: npt.NDArray[np.bool_]
+    reached_target: npt.NDArray[np.bool_]
 
 
 def score(rule_set: int, problems: Problems, tokens: Integers) -> Outcomes:

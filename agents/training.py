@@ -306,7 +306,7 @@ class Checkpoints(BaseCallback):
         self._due = self.num_timesteps + self._every
         for task in self._tasks:
             score = evaluate(self.model, task, EVALUATION_PROBLEMS, self._masked)
-            for name in ("mean_return", "success_rate", "reached_rate"):
+            for name in ("mean_return", "success_rate", "reached_target_rate"):
                 self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
             self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
         write_rows(self._folder / "evaluations.csv", self._rows)

@@ -121,7 +121,9 @@ class UntilLearnt(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.seconds += time.perf_counter() - self._start
-        self.learnt = evaluate(self.model, Task(rules.PUBLISHED, STAGE), 1_000).share >= 0.99
+        self.learnt = (
+            evaluate(self.model, Task(rules.PUBLISHED, STAGE), 1_000).normalized_return >= 0.99
+        )
         self._start = time.perf_counter()
 
 

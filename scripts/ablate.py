@@ -1,4 +1,4 @@
-"""Take the published program apart: train it with its slips mended, each alone, all, all but each.
+"""Take the published program apart: train it with slips corrected, each alone, all, all but each.
 
     python scripts/ablate.py --seeds 10 --updates 1200
 
@@ -51,7 +51,8 @@ def main() -> None:
     summaries = summarise(rows)
     wide_console().print(summary_table(summaries))
     title = (
-        f"The published program, slips mended: {settings.seeds} seeds, {settings.updates} updates"
+        f"The published program, slips corrected: {settings.seeds} seeds, "
+        f"{settings.updates} updates"
     )
     save_ablation_figure(summaries, title, settings.out.with_suffix(".png"))
     tables = f"{summary_markdown(summaries)}\n{unsettled_markdown(unsettled(rows))}"

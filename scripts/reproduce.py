@@ -80,7 +80,7 @@ def main() -> None:
             float(outcomes.returns.mean()),
             optima[stage],
             float(outcomes.success.mean()),
-            float(outcomes.reached.mean()),
+            float(outcomes.reached_target.mean()),
         )
         for stage, outcomes in enumerate(final)
     ]
@@ -97,7 +97,7 @@ def line_of(report: Report) -> str:
     assert report.evaluations is not None
     returns = [f"T{i}={o.returns.mean():.3f}" for i, o in enumerate(report.evaluations)]
     graded = [percent(outcomes.success.mean()) for outcomes in report.evaluations]
-    described = [percent(outcomes.reached.mean()) for outcomes in report.evaluations]
+    described = [percent(outcomes.reached_target.mean()) for outcomes in report.evaluations]
     published = (
         f"ep={report.update} stage={report.stage} acc={report.mean_return:.3f} | "
         f"eval {' '.join(returns)} loss={report.loss:.3f}"
@@ -123,7 +123,7 @@ def rows_of(report: Report, optima: list[float]) -> list[dict[str, object]]:
             "stage": stage,
             "mean_return": outcomes.returns.mean(),
             "success_rate": outcomes.success.mean(),
-            "reached_rate": outcomes.reached.mean(),
+            "reached_target_rate": outcomes.reached_target.mean(),
             "optimum": optimum,
         }
         for stage, (outcomes, optimum) in enumerate(zip(report.evaluations, optima, strict=True))

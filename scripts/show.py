@@ -43,7 +43,15 @@ def score_table(
 ) -> Table:
     """Return scores against the oracle, a row a stage."""
     table = Table(title=title)
-    for column in ("stage", "problems", "mean return", "optimum", "share", "success", "target"):
+    for column in (
+        "stage",
+        "problems",
+        "mean return",
+        "optimum",
+        "of optimum",
+        "success",
+        "reached target",
+    ):
         table.add_column(column, justify="right")
     for score in scores:
         table.add_row(
@@ -51,11 +59,13 @@ def score_table(
             f"{score.problems:,}",
             f"{score.mean_return:.6f}",
             f"{score.optimum:.6f}",
-            f"{score.share:.3%}",
+            f"{score.normalized_return:.3%}",
             f"{score.success_rate:.3%}",
-            f"{score.reached_rate:.3%}",
+            f"{score.reached_target_rate:.3%}",
         )
-    table.caption = "success: graded target answered; target: described target answered"
+    table.caption = (
+        "success: answered the graded target; reached target: answered the described one"
+    )
     return table
 
 
@@ -207,10 +217,10 @@ def intervention_table(rows: Sequence[dict[str, Any]]) -> Table:
 def plan_table(rows: Sequence[dict[str, Any]], longest: int = 20) -> Table:
     """Return the most frequent token sequences of some models, untouched."""
     table = Table(title="Token sequences, all problems")
-    for name in ("model", "stage", "tokens", "share", "success"):
+    for name in ("model", "stage", "tokens", "frequency", "success"):
         table.add_column(name, no_wrap=True)
     for row in rows[:longest]:
-        shares = (f"{row['share']:.3%}", f"{row['success_rate']:.3%}")
+        shares = (f"{row['frequency']:.3%}", f"{row['success_rate']:.3%}")
         table.add_row(row["model"], str(row["stage"]), row["tokens"], *shares)
     if len(rows) > longest:
         table.caption = f"and {len(rows) - longest} more"

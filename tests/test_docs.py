@@ -72,7 +72,7 @@ def test_the_scores_of_the_page_are_those_of_the_run():
             f"{row['mean_return']:.3f}",
             f"{row['optimum']:.3f}",
             f"{100 * row['success_rate']:.1f} %",
-            f"{100 * row['reached_rate']:.1f} %",
+            f"{100 * row['reached_target_rate']:.1f} %",
         ]
         assert f"| {' | '.join(cells)} |" in page
 
@@ -124,6 +124,6 @@ def test_the_figures_of_the_claim_are_those_of_the_interventions(monkeypatch):
     assert table in page
     assert len({row["model"] for row in rows}) == 5
     plans = read_rows(folder / "plans.csv")
-    assert all(row["share"] == 1.0 for row in plans)  # one sequence a stage and model
+    assert all(row["frequency"] == 1.0 for row in plans)  # one sequence a stage and model
     stage_2 = {row["tokens"] for row in plans if row["stage"] == 2}
     assert stage_2 == {"MUL ADD STO MUL RCL SUB ANS"}

@@ -43,10 +43,10 @@ def test_fixed_sequences(env_id, stage, tokens, success, reached):
     score = evaluate(FixedSequence(tokens), task)
     assert score.problems == 10 ** (3 + stage)
     assert score.success_rate == pytest.approx(success)
-    assert score.reached_rate == pytest.approx(reached)
+    assert score.reached_target_rate == pytest.approx(reached)
     assert score.optimum == pytest.approx(oracle.mean_best_return(task), abs=1e-12)
     if success == 1.0:
-        assert score.share == pytest.approx(1.0, abs=1e-12)
+        assert score.normalized_return == pytest.approx(1.0, abs=1e-12)
 
 
 def play_in_the_env(model, algo, env_id, stage, digits):
@@ -79,7 +79,7 @@ def test_greedy_episodes_are_those_of_the_env(algo, env_id):
             assert tuple(emitted.tolist()) == info["tokens"]
             assert episodes.returns[i] == reward
             assert episodes.success[i] == info["is_success"]
-            assert episodes.reached[i] == info["reached_target"]
+            assert episodes.reached_target[i] == info["reached_target"]
 
 
 def test_batches_do_not_matter(monkeypatch):
@@ -96,7 +96,7 @@ def test_batches_do_not_matter(monkeypatch):
 def test_a_sample_is_scored_against_its_own_optimum():
     score = evaluate(FixedSequence((MUL, ADD, SUB, ANS)), Task(rules.PUBLISHED, 2), problems=500)
     assert score.problems == 500
-    assert score.share == pytest.approx(1.0, abs=1e-12)
+    assert score.normalized_return == pytest.approx(1.0, abs=1e-12)
 
 
 def test_other_observations_are_refused():
@@ -133,7 +133,7 @@ def test_learning_reaches_the_optimum_of_stage_0():
     env = make_vec_env("ToolArith-v0", 32, seed=0)
     model = make_model("recurrent_ppo", env, seed=0, device="cpu")
     task = Task(rules.PUBLISHED, 0)
-    untrained = evaluate(model, task).share
+    untrained = evaluate(model, task).normalized_return
     model.learn(30_000)
     assert untrained < 0.5
     assert evaluate(model, task).mean_return == pytest.approx(1.06, abs=1e-9)

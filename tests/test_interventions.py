@@ -165,7 +165,7 @@ def test_interventions_on_a_fixed_plan(model, problems):
     assert set(rows) == set(expected)
     for key, row in rows.items():
         assert row["same_tokens"] == float(expected[key] == PLAN)
-        assert row["their_share"] == 1.0
+        assert row["their_frequency"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The oracle against the certified figures, brute force and the second evaluator."""
+"""The oracle against the reference figures, brute force and the second evaluator."""
 
 import itertools
 import subprocess
@@ -52,7 +52,7 @@ def brute_force_returns(task, digits, tokens=TOOL_TOKENS):
         (rules.DESCRIBED, 2, 1.1385156, 0.631866),
     ],
 )
-def test_certified_reference_scores(rule_set, stage, optimal, without_memory):
+def test_reference_scores(rule_set, stage, optimal, without_memory):
     task = Task(rule_set, stage)
     assert oracle.mean_best_return(task) == pytest.approx(optimal, abs=1e-12)
     assert oracle.mean_best_return(task, WITHOUT_MEMORY) == pytest.approx(without_memory, abs=1e-12)

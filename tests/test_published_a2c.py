@@ -178,12 +178,12 @@ def test_scores(switches, evaluator, graded):
         a, b, c, d, e = digits
         target = [a * b + c, a * b + c - d, a * b + c - d * e][stage]
         before = [a * b, a * b + c, a * b + c - d][stage]
-        assert outcomes.reached[i] == (answered and register == target)
+        assert outcomes.reached_target[i] == (answered and register == target)
         if graded == "described" and answered:
             value += float(register == target) - float(register == before)
         assert outcomes.returns[i] == pytest.approx(value, abs=1e-12)
         if graded == "described" or evaluator is described:
-            assert outcomes.success[i] == outcomes.reached[i]
+            assert outcomes.success[i] == outcomes.reached_target[i]
         else:
             assert outcomes.success[i] == (answered and register == before)
     assert outcomes.success.any()
