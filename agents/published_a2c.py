@@ -15,7 +15,7 @@ whole sequences).
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -138,6 +138,15 @@ class Outcomes(NamedTuple):
     returns: npt.NDArray[np.float64]
     success: npt.NDArray[np.bool_]
     reached_target: npt.NDArray[np.bool_]
+
+    @property
+    def published_mean(self) -> float:
+        """The mean return as the program takes it: torch's, in single precision.
+
+        It is what the program prints, and may differ from the mean of the float64 returns in the
+        last printed digit.
+        """
+        return th.as_tensor(self.returns, dtype=th.float32).mean().item()
 
 
 def score(rule_set: int, problems: Problems, tokens: Integers) -> Outcomes:
@@ -400,6 +409,25 @@ class Report(NamedTuple):
     mean_return: float
     loss: float
     evaluations: list[Outcomes] | None
+
+    def line(self) -> str:
+        """Return the line that the program prints after an evaluation."""
+        assert self.evaluations is not None
+        return (
+            f"ep={self.update:02d} stage={self.stage} acc={self.mean_return:.3f} | "
+            f"eval {mean_returns(self.evaluations, ' ')} loss={self.loss:.3f}"
+        )
+
+
+def final_line(final: Sequence[Outcomes]) -> str:
+    """Return the program's last line, of its last evaluation."""
+    return f"Final greedy accuracies → {mean_returns(final, ', ')}"
+
+
+def mean_returns(stages: Sequence[Outcomes], separator: str) -> str:
+    """Return the mean returns of stages 0, 1 and 2 as the program prints them."""
+    means = (outcomes.published_mean for outcomes in stages)
+    return separator.join(f"T{stage}={mean:.3f}" for stage, mean in enumerate(means))
 
 
 def run_program(program: PublishedA2C) -> Iterator[Report]:

@@ -1,9 +1,12 @@
-"""Run the published program as published, and say beside each figure what it means.
+"""Run the published program as published, and say below each of its lines what it means.
 
 python scripts/reproduce.py --updates 60 --seed 0
+
+The program's own lines, those that begin with "ep=" and with "Final", stand by themselves.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +19,13 @@ from agents.evaluation import Score
 from agents.files import write_rows
 from agents.published_a2c import (
     FINAL_PROBLEMS,
+    Outcomes,
     PublishedA2C,
     Report,
     Settings,
     draw_samples,
     evaluate_stages,
+    final_line,
     run_program,
 )
 from toolenv_gym import rules
@@ -51,7 +56,7 @@ def main() -> None:
     optima = [mean_best_return(Task(rules.PUBLISHED, stage)) for stage in range(rules.N_STAGES)]
 
     console.print("As published: acc, T0, T1, T2 are mean returns, not accuracies.", style="bold")
-    console.print("Beside it: share of problems whose graded | described target was answered.")
+    console.print("Below each line: problems whose graded | described target was answered.")
     best = " ".join(f"T{stage}={optimum:.3f}" for stage, optimum in enumerate(optima))
     console.print(f"Optimal mean returns over all problems: {best}", highlight=False)
     rows = []
@@ -60,7 +65,8 @@ def main() -> None:
         for report in run_program(program):
             progress.advance(bar)
             if report.evaluations is not None:
-                progress.console.print(line_of(report), highlight=False, markup=False)
+                for line in (report.line(), meaning_of(report.evaluations)):
+                    progress.console.print(line, highlight=False, markup=False)
                 rows += rows_of(report, optima)
     for sample in draw_samples(program):
         tokens = " ".join(TOKEN_TEXTS[token] for token in sample.tokens)
@@ -71,8 +77,7 @@ def main() -> None:
             markup=False,
         )
     final = evaluate_stages(program, FINAL_PROBLEMS)
-    figures = ", ".join(f"T{i}={outcomes.returns.mean():.3f}" for i, outcomes in enumerate(final))
-    console.print(f"Final greedy accuracies → {figures}", highlight=False)
+    console.print(final_line(final), highlight=False, markup=False)
     scores = [
         Score(
             stage,
@@ -92,21 +97,11 @@ def main() -> None:
     console.print(f"CSV and plot are in {out}")
 
 
-def line_of(report: Report) -> str:
-    """Return the published line, and what it means."""
-    assert report.evaluations is not None
-    returns = [f"T{i}={o.returns.mean():.3f}" for i, o in enumerate(report.evaluations)]
-    graded = [percent(outcomes.success.mean()) for outcomes in report.evaluations]
-    described = [percent(outcomes.reached_target.mean()) for outcomes in report.evaluations]
-    published = (
-        f"ep={report.update} stage={report.stage} acc={report.mean_return:.3f} | "
-        f"eval {' '.join(returns)} loss={report.loss:.3f}"
-    )
-    return f"{published:<76} graded {' '.join(graded)} | described {' '.join(described)}"
-
-
-def percent(share: float) -> str:
-    return f"{share:4.0%}"
+def meaning_of(evaluations: Sequence[Outcomes]) -> str:
+    """Return for how many problems of each stage either target was answered."""
+    graded = [f"{outcomes.success.mean():4.0%}" for outcomes in evaluations]
+    described = [f"{outcomes.reached_target.mean():4.0%}" for outcomes in evaluations]
+    return f"{'graded':>30} {' '.join(graded)} | described {' '.join(described)}"
 
 
 def rows_of(report: Report, optima: list[float]) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 """The published program: its trace, its loss, its switches, its memory."""
 
 import dataclasses
+import itertools
 import json
 import random
 import subprocess
@@ -56,31 +57,56 @@ def test_the_published_trace():
     for expected in TRACE["updates"] if whole else TRACE["updates"][:10]:
         report = next(reports)
         assert (report.update, report.stage) == (expected["update"], expected["stage"])
-        assert report.mean_return == pytest.approx(expected["mean_reward"], abs=1e-6)
+        assert report.mean_return == expected["mean_reward"]
         assert report.loss == pytest.approx(expected["loss"], abs=1e-4)
         if report.update % 5 == 0:
-            given = [outcomes.returns.mean() for outcomes in report.evaluations]
-            assert given == pytest.approx(next(evaluations)["mean_reward"], abs=1e-6)
+            given = [outcomes.published_mean for outcomes in report.evaluations]
+            assert given == next(evaluations)["mean_reward"]
     if whole:
         assert next(reports, None) is None
         assert [sample._asdict() for sample in draw_samples(program)] == TRACE["samples"]
-        final = [outcomes.returns.mean() for outcomes in evaluate_stages(program, FINAL_PROBLEMS)]
-        assert final == pytest.approx(TRACE["final_mean_reward"], abs=1e-6)
+        final = [outcomes.published_mean for outcomes in evaluate_stages(program, FINAL_PROBLEMS)]
+        assert final == TRACE["final_mean_reward"]
         sums = TRACE["parameter_sums_after_60_updates"]
         assert parameter_sums(program) == pytest.approx(sums, abs=1e-3)
 
 
+def published_lines():
+    """Return the lines that the program printed: its form, with the figures of its trace."""
+    lines = []
+    for evaluation in TRACE["evaluations"]:
+        update = TRACE["updates"][evaluation["update"] - 1]
+        t0, t1, t2 = evaluation["mean_reward"]
+        lines.append(
+            f"ep={update['update']:02d} stage={update['stage']} acc={update['mean_reward']:.3f} "
+            f"| eval T0={t0:.3f} T1={t1:.3f} T2={t2:.3f} loss={update['loss']:.3f}"
+        )
+    return lines
+
+
 def test_reproduce_prints_the_published_lines(tmp_path):
+    lines = published_lines()
+    assert lines[2] == "ep=15 stage=0 acc=0.067 | eval T0=1.057 T1=0.160 T2=0.072 loss=-0.346"
     command = [sys.executable, ROOT / "scripts" / "reproduce.py", "--out", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "ep=15 stage=0 acc=0.067 | eval T0=1.057 T1=0.160 T2=0.072 loss=-0.3" in done.stdout
+    printed = [line for line in done.stdout.splitlines() if line.startswith(("ep=", "Final"))]
     if th.__version__ == TRACE["torch"]:
-        assert "Final greedy accuracies → T0=1.061, T1=0.000, T2=0.176" in done.stdout
+        assert printed == [*lines, "Final greedy accuracies → T0=1.061, T1=0.000, T2=0.176"]
+    else:
+        assert printed[:2] == lines[:2]
     rows = read_rows(tmp_path / "evaluations.csv")
     assert len(rows) == 12 * 3
     assert rows[6]["mean_return"] == pytest.approx(1.05703125)  # update 15, stage 0
     assert (tmp_path / "learning_curve.png").exists()
+
+
+def test_means_are_printed_in_single_precision():
+    """The program prints 1.062 here; the mean of the same returns in double precision is 1.0625."""
+    reports = run_program(PublishedA2C(Settings(seed=7)))
+    (report,) = (report for report in itertools.islice(reports, 20) if report.update == 20)
+    assert f"{report.evaluations[0].returns.mean():.3f}" == "1.063"
+    assert "| eval T0=1.062 " in report.line()
 
 
 def test_random_numbers_are_drawn_as_published():
