@@ -1,10 +1,12 @@
 """What a person sees."""
 
+import time
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from toolenv_gym.tokens import ADD, ANS, MUL, STO
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
 
 PROBLEM = {"digits": (7, 5, 8, 4, 6), "stage": 2}
 
@@ -20,22 +22,36 @@ def test_ansi_lines():
     for token in (MUL, ADD, STO, ANS):
         env.step(token)
         lines.append(env.render())
-    problem = "(7*5 + 8) - (4*6)"
+    problem = "(7*5 + 8) - (4*6) = 19"
     assert [cells(line) for line in lines] == [
         [problem, "", "acc    -", "mem    -", "7 left", "reward 0.000"],
         [problem, "MUL", "acc   35", "mem    -", "6 left", "reward 0.000"],
         [problem, "MUL ADD", "acc   43", "mem    -", "5 left", "reward 0.000"],
         [problem, "MUL ADD STO", "acc    -", "mem   43", "4 left", "reward 0.000"],
-        [problem, "MUL ADD STO ANS", "acc    -", "mem   43", "0 left", "reward 0.000"],
+        [problem, "MUL ADD STO ANS", "acc    -", "mem   43", "0 left", "reward 0.000", "wrong"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "described", "graded"),
+    [
+        (0, "7*5 + 8 = 43", "graded 7*5 = 35"),
+        (1, "(7*5 + 8) - 4 = 39", "graded 7*5 + 8 = 43"),
+        (2, "(7*5 + 8) - (4*6) = 19", "graded (7*5 + 8) - 4 = 39"),
+    ],
+)
+def test_both_targets_of_the_published_world_are_shown(stage, described, graded):
+    env = gym.make("ToolArith-v0", render_mode="ansi")
+    env.reset(options={"digits": (7, 5, 8, 4, 6), "stage": stage})
+    assert cells(env.render())[:2] == [described, graded]
 
 
 def test_the_published_memory_is_a_flag():
     env = gym.make("ToolArith-v0", render_mode="ansi")
     env.reset(options=PROBLEM)
-    assert cells(env.render())[3] == "mem    -"
+    assert cells(env.render())[4] == "mem    -"
     env.step(STO)
-    assert cells(env.render())[3] == "mem  set"
+    assert cells(env.render())[4] == "mem  set"
 
 
 @pytest.mark.parametrize("max_steps", [1, 7, 16])
@@ -52,6 +68,60 @@ def test_pictures_show_the_state(env_id, max_steps):
     assert changed[220:262].any()  # the tape: the token
     assert changed[284:350, 64:224].any()  # the MUL key
     assert not changed[284:350, 240:].any()  # other keys
+
+
+@pytest.mark.parametrize(
+    ("env_id", "tokens", "outcome"),
+    [
+        ("ToolArithMemory-v0", (MUL, ADD, STO, MUL, RCL, SUB, ANS), "correct"),
+        ("ToolArithMemory-v0", (MUL, ADD, SUB, ANS), "wrong"),  # 39
+        ("ToolArithMemory-v0", (MUL, ADD, ANS), "wrong"),  # 43, a milestone
+        ("ToolArithMemory-v0", (STO,) * 7, "no answer"),
+        ("ToolArith-v0", (MUL, ADD, SUB, ANS), "correct"),  # 39 is graded
+        ("ToolArith-v0", (MUL, ADD, ANS), "wrong"),
+    ],
+)
+@pytest.mark.parametrize("shaping", [0.0, 5.0])  # 5.0 pays a wrong milestone 2.0
+def test_the_end_is_coloured_by_the_grading_not_the_reward(env_id, tokens, outcome, shaping):
+    frames = {}
+    for render_mode in ("ansi", "rgb_array"):
+        env = gym.make(env_id, render_mode=render_mode, shaping=shaping)
+        env.reset(options=PROBLEM)
+        for token in tokens:
+            env.step(token)
+        frames[render_mode] = env.render()
+    assert cells(frames["ansi"])[-1] == outcome
+    place = 64 + 74 * (len(tokens) - 1) + 8  # the last slot, beside its text
+    red, green, _ = frames["rgb_array"][228, place].tolist()
+    assert (green > red) == (outcome == "correct")
+
+
+def test_pictures_show_the_world_and_its_targets():
+    """The display's upper half differs between the worlds, which grade different targets."""
+    pictures = []
+    for env_id in ("ToolArith-v0", "ToolArithMemory-v0"):
+        env = gym.make(env_id, render_mode="rgb_array")
+        env.reset(options=PROBLEM)
+        pictures.append(env.render())
+    differs = (pictures[0] != pictures[1]).any(axis=(1, 2))
+    assert differs[20:48].any()  # the world's name
+    assert differs[88:110].any()  # what is graded
+    assert not differs[110:].any()
+
+
+def test_a_frame_takes_no_longer_than_cartpoles():
+    """In turn, in one process, in processor time; least of several, which other processes spare."""
+    envs = [gym.make(name, render_mode="rgb_array") for name in ("ToolArith-v0", "CartPole-v1")]
+    seconds = [[], []]
+    for turn in range(6):
+        for env, times in zip(envs, seconds, strict=True):
+            env.reset(seed=turn)
+            start = time.process_time()
+            for _ in range(3):
+                env.step(1)
+                env.render()
+            times.append(time.process_time() - start)
+    assert min(seconds[0]) <= min(seconds[1])
 
 
 def test_a_list_of_frames_and_no_mode():

@@ -260,11 +260,11 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             )
             return None
         view = render.View(
+            rule_set=self.rule_set,
             digits=self._digits,
             stage=self._stage,
             tokens=tuple(self._tokens),
-            accumulator=self._accumulator(),
-            memory=self._memory(),
+            machine=self._machine,
             max_steps=self.max_steps,
             reward=self._reward,
             over=self._over,

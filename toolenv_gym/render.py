@@ -1,34 +1,67 @@
 """What a person sees of an episode: a line of text, or a calculator drawn with Pillow."""
 
 import functools
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from toolenv_gym.rules import Digits
+from toolenv_gym import rules
+from toolenv_gym.rules import Digits, Machine
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, token_name
 
 if TYPE_CHECKING:  # Pillow is imported where it is used
-    from PIL import ImageDraw, ImageFont
+    from PIL import Image, ImageFont
+
+WORLDS = {rule_set: name for name, rule_set in rules.RULE_SETS.items()}
 
 
 class View(NamedTuple):
     """The state of an episode as it is shown.
 
-    :param accumulator: ``None`` when empty
-    :param memory: the register's value, ``None`` when empty; a bool where the memory is a flag
     :param reward: of the last step
     """
 
+    rule_set: int
     digits: Digits
     stage: int
     tokens: tuple[int, ...]
-    accumulator: int | None
-    memory: bool | int | None
+    machine: Machine
     max_steps: int
     reward: float
     over: bool
+
+    @property
+    def accumulator(self) -> str:
+        """The accumulator's content, ``-`` when empty."""
+        return str(self.machine.acc) if self.machine.acc_full else "-"
+
+    @property
+    def memory(self) -> str:
+        """The memory's content, ``-`` when empty; ``set`` where it is a flag."""
+        if not self.machine.memory_full:
+            return "-"
+        return "set" if self.rule_set == rules.PUBLISHED else str(self.machine.memory)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the episode ended with an answer."""
+        return self.over and self.tokens[-1] == ANS
+
+    @property
+    def correct(self) -> bool:
+        """Whether it ended with the graded target, whatever was earned for it."""
+        return self.answered and rules.is_correct(
+            self.rule_set, self.digits, self.stage, self.machine
+        )
+
+    @property
+    def outcome(self) -> str:
+        """What the episode came to, in a word or two; empty before its end."""
+        if not self.over:
+            return ""
+        return "correct" if self.correct else "wrong" if self.answered else "no answer"
 
 
 def problem_text(digits: Digits, stage: int) -> str:
@@ -37,70 +70,178 @@ def problem_text(digits: Digits, stage: int) -> str:
     return (f"{a}*{b} + {c}", f"({a}*{b} + {c}) - {d}", f"({a}*{b} + {c}) - ({d}*{e})")[stage]
 
 
+def graded_text(rule_set: int, digits: Digits, stage: int) -> str:
+    """Return what is graded instead of the problem described; empty if it is the same.
+
+    It is so by the published rules: one milestone less, ``(7*5 + 8) - 4``.
+    """
+    if rule_set != rules.PUBLISHED:
+        return ""
+    return problem_text(digits, stage - 1) if stage else f"{digits[0]}*{digits[1]}"
+
+
 def to_text(view: View) -> str:
     """Return the state as one line."""
-    problem = problem_text(view.digits, view.stage)
+    problem = _equation(problem_text(view.digits, view.stage), _target(view))
+    if graded := graded_text(view.rule_set, view.digits, view.stage):
+        problem = f"{problem:<23} | graded {_equation(graded, _graded_target(view))}"
     tokens = " ".join(token_name(token) for token in view.tokens)
     left = 0 if view.over else view.max_steps - len(view.tokens)
-    return (
-        f"{problem:<17} | {tokens:<27} | acc {_register(view.accumulator):>4} | "
-        f"mem {_register(view.memory):>4} | {left:>2} left | reward {view.reward:.3f}"
+    line = (
+        f"{problem} | {tokens:<27} | acc {view.accumulator:>4} | mem {view.memory:>4} | "
+        f"{left:>2} left | reward {view.reward:.3f}"
     )
+    return f"{line} | {view.outcome}" if view.over else line
 
 
-def _register(value: bool | int | None) -> str:
-    """Return a register's content, ``-`` when empty."""
-    if isinstance(value, bool):
-        return "set" if value else "-"
-    return "-" if value is None else str(value)
+def _equation(expression: str, value: int) -> str:
+    return f"{expression} = {value}"
+
+
+def _target(view: View) -> int:
+    return rules.described_target(view.digits, view.stage)
+
+
+def _graded_target(view: View) -> int:
+    return rules.graded_target(view.rule_set, view.digits, view.stage)
 
 
 # ------------------------------------------------------------------------------- the calculator
 
 WIDTH, HEIGHT = 640, 480
-SCALE = 2  # drawn larger, then reduced: smooth edges
+SCALE = 4  # shapes are drawn larger, then reduced: smooth edges
 KEYS = (MUL, ADD, SUB, STO, RCL, ANS)
 
 BACKGROUND = (236, 233, 226)
 BODY = (45, 49, 58)
 DISPLAY = (201, 216, 190)
 DISPLAY_INK = (33, 44, 36)
-DISPLAY_FAINT = (150, 167, 143)
+DISPLAY_FAINT = (126, 143, 119)
 KEY = (78, 84, 97)
 KEY_PRESSED = (240, 178, 62)
 KEY_INK = (240, 240, 236)
+LABEL = (172, 177, 188)
 SLOT = (62, 67, 78)
-GOOD, BAD = (112, 190, 120), (214, 106, 94)
+GOOD, BAD = (64, 145, 82), (196, 78, 66)
 
 Color = tuple[int, int, int]
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 def to_picture(view: View) -> npt.NDArray[np.uint8]:
-    """Return the state as a picture, uint8, shape (480, 640, 3)."""
+    """Return the state as a picture, uint8, shape (480, 640, 3).
+
+    What many pictures have in common is drawn once and kept: the calculator without a problem,
+    every key, every slot of the tape with its token, and the glyphs of every text.
+    """
+    image = _calculator(view.rule_set, view.max_steps).copy()
+    _draw_display(image, view)
+    for place, token in enumerate(view.tokens):
+        ends = view.over and place == len(view.tokens) - 1
+        fill = (GOOD if view.correct else BAD) if ends else KEY
+        box = _slot(place, view.max_steps)
+        image.paste(_tile(_size(box), 7, fill, token_name(token), KEY_INK), box)
+    if view.tokens and view.tokens[-1] in KEYS:
+        box = _key(KEYS.index(view.tokens[-1]))
+        image.paste(_tile(_size(box), 12, KEY_PRESSED, token_name(view.tokens[-1]), BODY), box)
+    return np.array(image)
+
+
+@functools.lru_cache(maxsize=64)
+def _calculator(rule_set: int, max_steps: int) -> "Image.Image":
+    """Return the calculator of a world before a problem is shown."""
+    from PIL import Image
+
+    image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
+    body, display = (40, 20, 600, 460), (64, 48, 576, 204)
+    image.paste(_tile(_size(body), 26, BODY, paper=BACKGROUND), body)
+    image.paste(_tile(_size(display), 12, DISPLAY), display)
+    _write(image, 320, 34, WORLDS.get(rule_set, ""), 15, LABEL, "mm")
+    for place in range(max_steps):
+        box = _slot(place, max_steps)
+        image.paste(_tile(_size(box), 7, SLOT), box)
+    for place, token in enumerate(KEYS):
+        box = _key(place)
+        image.paste(_tile(_size(box), 12, KEY, token_name(token), KEY_INK), box)
+    return image
+
+
+def _draw_display(image: "Image.Image", view: View) -> None:
+    """Write the problem, what is graded, both registers and, at the end, what was earned."""
+    problem = _equation(problem_text(view.digits, view.stage), _target(view))
+    _write(image, 84, 72, problem, 26, DISPLAY_INK, "lm")
+    _write(image, 556, 72, f"stage {view.stage}", 16, DISPLAY_FAINT, "rm")
+    if graded := graded_text(view.rule_set, view.digits, view.stage):
+        graded = _equation(graded, _graded_target(view))
+        _write(image, 84, 98, f"graded here: {graded}, one milestone short", 16, DISPLAY_INK, "lm")
+    size = 60 if len(view.accumulator) < 9 else 32
+    _write(image, 556, 142, view.accumulator, size, _ink(view.accumulator), "rm")
+    _write(image, 84, 142, f"M {view.memory}", 24, _ink(view.memory), "lm")
+    if view.over:
+        _write(image, 84, 186, view.outcome, 18, GOOD if view.correct else BAD, "lm")
+        _write(image, 556, 186, f"reward {view.reward:.3f}", 18, DISPLAY_INK, "rm")
+
+
+def _ink(register: str) -> Color:
+    return DISPLAY_FAINT if register == "-" else DISPLAY_INK
+
+
+def _slot(place: int, max_steps: int) -> Box:
+    """Return where a token stands on the tape, the budget as a row of slots."""
+    left, right = (64 + round(i * 518 / max_steps) for i in (place, place + 1))
+    return left, 222, right - 6, 264
+
+
+def _key(place: int) -> Box:
+    left, top = 64 + place % 3 * 176, 284 + place // 3 * 82
+    return left, top, left + 160, top + 66
+
+
+def _size(box: Box) -> tuple[int, int]:
+    left, top, right, bottom = box
+    return right - left, bottom - top
+
+
+@functools.lru_cache(maxsize=1024)
+def _tile(
+    size: tuple[int, int],
+    radius: int,
+    fill: Color,
+    text: str = "",
+    ink: Color = KEY_INK,
+    paper: Color = BODY,
+) -> "Image.Image":
+    """Return a rounded rectangle on its paper, with a text in its middle."""
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), BACKGROUND)
-    panel = _Panel(ImageDraw.Draw(image))
-    panel.rectangle((40, 20, 600, 460), BODY, radius=26)
-    _draw_display(panel, view)
-    _draw_tape(panel, view)
-    _draw_keys(panel, view)
-    return np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+    width, height = size
+    large = Image.new("RGB", (width * SCALE, height * SCALE), paper)
+    corner = (width * SCALE - 1, height * SCALE - 1)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius * SCALE, fill)
+    tile = large.resize(size, Image.Resampling.BOX)
+    text_size = 26 if height > 50 else 18 if width > 50 else 10
+    _write(tile, width // 2, height // 2, text, text_size, ink, "mm")
+    return tile
 
 
-class _Panel:
-    """Draws shapes and text in the picture's own pixels, whatever the scale."""
+def _write(
+    image: "Image.Image", x: int, y: int, text: str, size: int, ink: Color, anchor: str
+) -> None:
+    """Write a text whose anchor, in Pillow's letters, is at (x, y)."""
+    left, top, glyphs = _glyphs(text, size, anchor)
+    image.paste(ink, (x + left, y + top), glyphs)
 
-    def __init__(self, draw: "ImageDraw.ImageDraw") -> None:
-        self._draw = draw
 
-    def rectangle(self, box: Box, fill: Color, radius: int) -> None:
-        scaled = tuple(SCALE * value for value in box)
-        self._draw.rounded_rectangle(scaled, SCALE * radius, fill)
+@functools.lru_cache(maxsize=4096)
+def _glyphs(text: str, size: int, anchor: str) -> "tuple[int, int, Image.Image]":
+    """Return a text as a mask, and where its upper left corner is, seen from the anchor."""
+    from PIL import Image, ImageDraw
 
-    def text(self, x: float, y: float, text: str, size: int, fill: Color, anchor: str) -> None:
-        self._draw.text((SCALE * x, SCALE * y), text, fill, _font(SCALE * size), anchor)
+    left, top, right, bottom = _font(size).getbbox(text, anchor=anchor)
+    left, top = math.floor(left), math.floor(top)
+    mask = Image.new("L", (math.ceil(right) - left, math.ceil(bottom) - top))
+    ImageDraw.Draw(mask).text((-left, -top), text, 255, _font(size), anchor)
+    return left, top, mask
 
 
 @functools.cache
@@ -108,44 +249,3 @@ def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
-
-
-def _draw_display(panel: _Panel, view: View) -> None:
-    """Draw the problem, the accumulator, the memory and, at the end, what was earned."""
-    panel.rectangle((64, 44, 576, 200), DISPLAY, radius=12)
-    panel.text(84, 70, problem_text(view.digits, view.stage), 26, DISPLAY_INK, "lm")
-    panel.text(556, 70, f"stage {view.stage}", 16, DISPLAY_FAINT, "rm")
-    empty = view.accumulator is None
-    accumulator = _register(view.accumulator)
-    size = 64 if len(accumulator) < 9 else 32
-    panel.text(556, 134, accumulator, size, DISPLAY_FAINT if empty else DISPLAY_INK, "rm")
-    memory_ink = DISPLAY_INK if _register(view.memory) != "-" else DISPLAY_FAINT
-    panel.text(84, 134, f"M {_register(view.memory)}", 24, memory_ink, "lm")
-    if view.over:
-        panel.text(556, 184, f"reward {view.reward:.3f}", 16, DISPLAY_INK, "rm")
-
-
-def _draw_tape(panel: _Panel, view: View) -> None:
-    """Draw the budget as a row of slots, those used filled with the tokens emitted."""
-    gap = 6.0
-    width = (512 + gap) / view.max_steps - gap
-    for i in range(view.max_steps):
-        left = 64 + i * (width + gap)
-        used = i < len(view.tokens)
-        ends = view.over and i == len(view.tokens) - 1
-        fill = (GOOD if view.reward >= 1 else BAD) if ends else KEY if used else SLOT
-        panel.rectangle((left, 220, left + width, 262), fill, radius=7)
-        if used:
-            size = 18 if width > 50 else 10
-            name = token_name(view.tokens[i])
-            panel.text(left + width / 2, 241, name, size, KEY_INK, "mm")
-
-
-def _draw_keys(panel: _Panel, view: View) -> None:
-    """Draw the six tools, the last one pressed lit up."""
-    for i, token in enumerate(KEYS):
-        left, top = 64 + i % 3 * 176, 284 + i // 3 * 82
-        pressed = view.tokens[-1:] == (token,)
-        panel.rectangle((left, top, left + 160, top + 66), KEY_PRESSED if pressed else KEY, 12)
-        ink = BODY if pressed else KEY_INK
-        panel.text(left + 80, top + 33, token_name(token), 26, ink, "mm")

@@ -418,11 +418,11 @@ class _Infos:
         stage, problem = int(stages[0]), tuple(digits[0].tolist())
         answered = bool(over) and tokens[-1] == ANS
         return render.View(
+            rule_set=self.rule_set,
             digits=problem,
             stage=stage,
             tokens=tokens,
-            accumulator=one("accumulator")[0],
-            memory=one("memory").tolist()[0],
+            machine=machine,
             max_steps=max_steps,
             reward=rules.answer_reward(self.rule_set, shaping, problem, stage, machine)
             if answered
