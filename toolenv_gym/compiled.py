@@ -7,11 +7,13 @@ functions that a kernel calls: after editing any of these, delete ``toolenv_gym/
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
 from toolenv_gym import guidance, rules
@@ -24,16 +26,34 @@ for _function in [*vars(rules).values(), guidance.guided_token]:
         register_jitable(_function)
 
 
+class _Cache(FunctionCache):
+    """numba's cache on disk, which may fail: then the function is compiled and not kept.
+
+    With numba's own, a full disk or a damaged file stops the call of a kernel. There is no saying
+    what a damaged file raises.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:
+            with suppress(OSError):
+                self.flush()  # so that it is written anew
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(Exception):
+            super().save_overload(sig, data)
+
+
 def kernel(function: Function) -> Function:
     """Compile a function when it is first called, and cache it on disk if any folder allows.
 
     No code is added that checks for a division by zero: there is none.
     """
-    compiled: Any
-    try:
-        compiled = njit(cache=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no cache folder that it can write to
-        compiled = njit(error_model="numpy")(function)
+    compiled: Any = njit(error_model="numpy")(function)
+    with suppress(RuntimeError):  # numba found no cache folder that it can write to
+        compiled._cache = _Cache(function)  # as numba's enable_caching() does with its own
     return cast(Function, compiled)
 
 
