@@ -118,6 +118,9 @@ class MaskableRecurrentPPO(RecurrentPPO):
     ) -> bool:
         """Fill the buffer with steps of the environments: see the parent.
 
+        If the callback asks to stop or raises an exception, the next rollout begins where the
+        environments are; the steps of this one are not learnt from.
+
         :return: whether it is full; False if the callback asked to stop
         """
         assert isinstance(rollout_buffer, EpisodeRolloutBuffer)
@@ -144,7 +147,15 @@ class MaskableRecurrentPPO(RecurrentPPO):
             actions = actions.cpu().numpy()
             clipped_actions = self._within_bounds(actions)
             new_obs, rewards, dones, infos = env.step(clipped_actions)
+
+            # All that the step changed is noted before a callback can end the rollout: training
+            # can then go on from where the environments are.
             self.num_timesteps += env.num_envs
+            last_obs, self._last_obs = self._last_obs, new_obs
+            last_starts, self._last_episode_starts = self._last_episode_starts, dones
+            self._last_lstm_states = lstm_states
+            ended = np.flatnonzero(dones)
+            self._update_info_buffer([infos[i] for i in ended], dones[ended])
 
             # The names of these variables are what callbacks of other learners read.
             callback.update_locals(locals())
@@ -152,21 +163,16 @@ class MaskableRecurrentPPO(RecurrentPPO):
                 return False
 
             n_steps += 1
-            ended = np.flatnonzero(dones)
-            self._update_info_buffer([infos[i] for i in ended], dones[ended])
             self._bootstrap_timeouts(rewards, infos, ended, lstm_states)
             rollout_buffer.add(
-                self._last_obs,
+                last_obs,
                 actions,
                 rewards,
-                self._last_episode_starts,
+                last_starts,
                 values,
                 log_probs,
                 action_masks=action_masks,
             )
-            self._last_obs = new_obs
-            self._last_episode_starts = dones
-            self._last_lstm_states = lstm_states
 
         with th.no_grad():
             obs_tensor = obs_as_tensor(self._last_obs, self.device)
@@ -369,8 +375,9 @@ class MaskableRecurrentPPO(RecurrentPPO):
     ) -> None:
         """Save the model: see the parent.
 
-        The recurrent and random states are saved too. Training can go on from them if this is not
-        called within a rollout.
+        The recurrent and random states are saved too, so that training can go on from them. Of a
+        rollout that is not complete only what it changed in these is saved, not its steps: a
+        callback that saves within a rollout gives what the model is if it stops there.
         """
         self._interrupted = {
             "lstm_states": [[s.cpu().numpy() for s in pair] for pair in self._last_lstm_states],
