@@ -23,6 +23,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch.distributions import Categorical
 from torch.nn import functional
 
+from agents.finite import check_finite
+
 if TYPE_CHECKING:
     from agents.recurrent_ppo import MaskableRecurrentPPO
 
@@ -45,6 +47,7 @@ class MaskableCategorical(CategoricalDistribution):
     def __init__(self, action_dim: int) -> None:
         super().__init__(action_dim)
         self.masks: th.Tensor | None = None  # bool, shape (batch, action_dim)
+        self._log_probs = th.zeros(1, action_dim)
 
     @property
     def action_dims(self) -> list[int]:
@@ -197,6 +200,18 @@ def check_masks(masks: npt.ArrayLike, policy: ActorCriticPolicy) -> Masks:
         row = int(np.flatnonzero(~admitted)[0])
         raise ValueError(f"a mask must admit an action of each choice, row {row} does not")
     return checked
+
+
+def check_logits(policy: ActorCriticPolicy) -> None:
+    """Refuse the logits of a policy's last call if there are NaN among them.
+
+    The distributions here save the time in which torch's own validate their arguments.
+
+    :raises ValueError: it says in which rows
+    """
+    distribution = policy.action_dist
+    if isinstance(distribution, MaskableCategorical | MaskableMultiCategorical):
+        check_finite("logits", distribution.log_prob(distribution.mode()))
 
 
 class _MaskedModel:

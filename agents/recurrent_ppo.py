@@ -1,6 +1,7 @@
 """PPO for recurrent policies, with action masks: sb3-contrib's RecurrentPPO, faster."""
 
 import io
+import math
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,8 +23,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional
 
 from agents.episode_buffer import EpisodeDictRolloutBuffer, EpisodeRolloutBuffer, EpisodeSamples
+from agents.finite import all_or_nothing, check_finite, located
 from agents.gru import GruActorCriticPolicy
-from agents.masking import check_masks, env_masks, has_masks, make_maskable, masking
+from agents.masking import check_logits, check_masks, env_masks, has_masks, make_maskable, masking
 
 Self = TypeVar("Self", bound="MaskableRecurrentPPO")
 
@@ -122,6 +124,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         environments are; the steps of this one are not learnt from.
 
         :return: whether it is full; False if the callback asked to stop
+        :raises ValueError: observations, rewards, values or log-probabilities are NaN or infinite
         """
         assert isinstance(rollout_buffer, EpisodeRolloutBuffer)
         assert self._last_episode_starts is not None, "collect_rollouts() is called by learn()"
@@ -138,12 +141,16 @@ class MaskableRecurrentPPO(RecurrentPPO):
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
                 self.policy.reset_noise(env.num_envs)
             action_masks = env_masks(env, self.policy) if masked else None
-            with th.no_grad(), masking(self.policy, action_masks):
+            where = f"step {n_steps} of the rollout, at timestep {self.num_timesteps}"
+            with th.no_grad(), located(where), masking(self.policy, action_masks):
+                check_finite("observations", self._last_obs, "environment")
                 obs_tensor: Any = obs_as_tensor(self._last_obs, self.device)
                 episode_starts = self._as_starts(self._last_episode_starts)
                 actions, values, log_probs, lstm_states = self.policy(
                     obs_tensor, lstm_states, episode_starts
                 )
+                check_finite("values", values, "environment")
+                check_finite("log-probabilities of actions", log_probs, "environment")
             actions = actions.cpu().numpy()
             clipped_actions = self._within_bounds(actions)
             new_obs, rewards, dones, infos = env.step(clipped_actions)
@@ -163,7 +170,9 @@ class MaskableRecurrentPPO(RecurrentPPO):
                 return False
 
             n_steps += 1
-            self._bootstrap_timeouts(rewards, infos, ended, lstm_states)
+            with located(where):
+                check_finite("rewards", rewards, "environment")
+                self._bootstrap_timeouts(rewards, infos, ended, lstm_states)
             rollout_buffer.add(
                 last_obs,
                 actions,
@@ -174,11 +183,14 @@ class MaskableRecurrentPPO(RecurrentPPO):
                 action_masks=action_masks,
             )
 
-        with th.no_grad():
+        with th.no_grad(), located(f"the end of the rollout, at timestep {self.num_timesteps}"):
+            check_finite("observations", self._last_obs, "environment")
             obs_tensor = obs_as_tensor(self._last_obs, self.device)
             critic_states: Any = lstm_states.vf
             values = self.policy.predict_values(obs_tensor, critic_states, self._as_starts(dones))
-        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+            check_finite("values", values, "environment")
+            rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
+            check_finite("returns", rollout_buffer.returns, "step")
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
@@ -215,6 +227,8 @@ class MaskableRecurrentPPO(RecurrentPPO):
         if not rows:
             return
         last = [infos[i]["terminal_observation"] for i in rows]
+        for i, observation in zip(rows, last, strict=True):
+            check_finite(f"the terminal observation of environment {i}", observation, "entry")
         stacked: Any
         if isinstance(last[0], dict):
             stacked = {key: np.stack([obs[key] for obs in last]) for key in last[0]}
@@ -223,12 +237,19 @@ class MaskableRecurrentPPO(RecurrentPPO):
         obs_tensor: Any = self.policy.obs_to_tensor(stacked)[0]
         states: Any = tuple(state[:, rows].contiguous() for state in lstm_states.vf)
         going_on = th.zeros(len(rows), device=self.device)
+        values = np.zeros_like(rewards)
         with th.no_grad():
-            values = self.policy.predict_values(obs_tensor, states, going_on)
-        rewards[rows] += self.gamma * values.flatten().cpu().numpy()
+            values[rows] = self.policy.predict_values(obs_tensor, states, going_on).flatten().cpu()
+        check_finite("values of terminal observations", values, "environment")
+        rewards += self.gamma * values
 
     def train(self) -> None:
-        """Update the policy with the rollout in the buffer."""
+        """Update the policy with the rollout in the buffer.
+
+        Where this raises an error, the policy and its optimizer are as they were before.
+
+        :raises ValueError: a gradient or a parameter becomes NaN or infinite
+        """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         progress = self._current_progress_remaining
@@ -237,30 +258,43 @@ class MaskableRecurrentPPO(RecurrentPPO):
         if self.clip_range_vf is not None:
             clip_range_vf = self.clip_range_vf(progress)  # type: ignore[operator]
 
-        updates: list[_Update] = []
-        go_on = True
-        for epoch in range(self.n_epochs):
-            first = len(updates)
-            for batch in self._minibatches():
-                loss, update = self._loss(batch, clip_range, clip_range_vf)
-                updates.append(update)
-                if self.target_kl is not None and update.approx_kl > 1.5 * self.target_kl:
-                    go_on = False
-                    if self.verbose >= 1:
-                        print(f"Early stopping at step {epoch}: kl {update.approx_kl:.2f}")
-                    break
-                self.policy.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                self.policy.optimizer.step()
-            self._n_updates += 1
-            if not go_on:
-                break
-        self._log(updates, first)
+        where = f"the update at timestep {self.num_timesteps}"
+        with located(where), all_or_nothing(self.policy):
+            updates, first_of_last_epoch = self._update(clip_range, clip_range_vf)
+            for name, parameter in self.policy.named_parameters():
+                check_finite(f"the parameter {name}", parameter)
+        self._log(updates, first_of_last_epoch)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", clip_range)
         if clip_range_vf is not None:
             self.logger.record("train/clip_range_vf", clip_range_vf)
+
+    def _update(self, clip_range: float, clip_range_vf: float | None) -> tuple[list[_Update], int]:
+        """Run all epochs; return what is to be logged, and where the last epoch begins in it."""
+        updates: list[_Update] = []
+        for epoch in range(self.n_epochs):
+            first = len(updates)
+            self._n_updates += 1
+            for number, batch in enumerate(self._minibatches()):
+                with located(f"minibatch {number} of epoch {epoch}"):
+                    loss, update = self._loss(batch, clip_range, clip_range_vf)
+                    updates.append(update)
+                    if self.target_kl is not None and update.approx_kl > 1.5 * self.target_kl:
+                        if self.verbose >= 1:
+                            print(f"Early stopping at step {epoch}: kl {update.approx_kl:.2f}")
+                        return updates, first
+                    self._step(loss, update)
+        return updates, first
+
+    def _step(self, loss: th.Tensor, update: _Update) -> None:
+        """Take a step of the optimizer."""
+        self.policy.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        if not math.isfinite(norm):
+            logged = ", ".join(f"{name} {value:.3g}" for name, value in update._asdict().items())
+            raise ValueError(f"the gradient must be finite, its norm is {norm:.3g}: {logged}")
+        self.policy.optimizer.step()
 
     def _minibatches(self) -> Iterator[EpisodeSamples]:
         # The LSTM policies take sequences of equal length only.
@@ -348,10 +382,14 @@ class MaskableRecurrentPPO(RecurrentPPO):
 
         :param action_masks: nonzero where an action is admitted, shape (batch, actions) or, for a
             single observation, (actions,); all are admitted without it
+        :raises ValueError: observations are NaN or infinite, or the logits become so
         """
+        check_finite("observations", observation)
         masks = None if action_masks is None else check_masks(action_masks, self.policy)
         with masking(self.policy, masks):
-            return super().predict(observation, state, episode_start, deterministic)
+            prediction = super().predict(observation, state, episode_start, deterministic)
+        check_logits(self.policy)
+        return prediction
 
     def learn(
         self: Self,
