@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from agents.evaluation import evaluate
 from agents.parallel import Row, run_missing
-from agents.training import TrainSettings, open_run, read_evaluations, train
+from agents.progress import read_evaluations
+from agents.training import TrainSettings, open_run, train
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task
 

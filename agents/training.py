@@ -5,7 +5,7 @@ The folder of a run holds
 - ``settings.json``: what was asked for
 - ``checkpoint.zip`` (and ``replay_buffer.pkl`` for off-policy learners): the last checkpoint
 - ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
-- ``progress*.csv`` and TensorBoard events: what the learner logs, one file a start
+- ``progress.csv`` and TensorBoard events: the log (:mod:`agents.progress`)
 - ``model.zip``: the finished model
 """
 
@@ -18,8 +18,6 @@ from typing import Any, Literal
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, make_output_format
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.algorithms import (
@@ -38,14 +36,13 @@ from agents.curriculum import (
     PublishedCurriculum,
     ThresholdCurriculum,
 )
-from agents.evaluation import evaluate
-from agents.files import read_rows, write_atomically, write_rows
+from agents.files import write_atomically
 from agents.paper_policy import ToolArithGruPolicy
+from agents.progress import Checkpoints, make_logger
 from toolenv_gym import rules
 from toolenv_gym.arguments import check_shaping, check_stages
 from toolenv_gym.oracle import Task
 
-EVALUATION_PROBLEMS = 1_000  # a stage, while training
 SUCCESS_THRESHOLD = 0.5  # of the threshold curriculum
 
 WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
@@ -235,12 +232,13 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
         use_masking = settings.masks or settings.schedule == "guided"
         model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
     curriculum: Curriculum = getattr(model, "curriculum", None) or _curriculum(settings)
-    suffix = f"_from_{model.num_timesteps}" if model.num_timesteps else ""
-    formats = [make_output_format(kind, str(folder), suffix) for kind in ("csv", "tensorboard")]
-    model.set_logger(Logger(str(folder), formats))
+    model.set_logger(make_logger(folder, model.num_timesteps))
+    tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
+    checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masks)
     model.learn(
         max(settings.total_timesteps - model.num_timesteps, 0),
-        callback=[CurriculumCallback(curriculum), Checkpoints(settings, folder)],
+        callback=[CurriculumCallback(curriculum), checkpoints],
+        log_interval=None,  # type: ignore[arg-type]  # the checkpoints log
         reset_num_timesteps=False,
         progress_bar=progress_bar,
     )
@@ -271,50 +269,3 @@ def find_model(path: Path) -> tuple[Path, str | None]:
         path = finished if finished.exists() else path / "checkpoint.zip"
     settings = path.parent / "settings.json"
     return path, json.loads(settings.read_text())["env"] if settings.exists() else None
-
-
-class Checkpoints(BaseCallback):
-    """Evaluates the model on a sample of each stage, logs the scores and saves a checkpoint."""
-
-    def __init__(self, settings: TrainSettings, folder: Path) -> None:
-        super().__init__()
-        self._every = settings.evaluate_every
-        self._tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-        self._folder = folder
-        self._masked = settings.masks
-        self._rows: list[dict[str, Any]] = []
-
-    def _on_training_start(self) -> None:
-        # Rows written between the last checkpoint and the kill would come a second time.
-        known = read_evaluations(self._folder)
-        self._rows = [row for row in known if row["timesteps"] <= self.num_timesteps]
-        self._due = self.num_timesteps + self._every
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        if self.num_timesteps >= self._due:
-            self._save()
-
-    def _on_training_end(self) -> None:
-        self._save()
-
-    def _save(self) -> None:
-        if self._rows and self._rows[-1]["timesteps"] == self.num_timesteps:
-            return  # nothing was learnt since
-        self._due = self.num_timesteps + self._every
-        for task in self._tasks:
-            score = evaluate(self.model, task, EVALUATION_PROBLEMS, self._masked)
-            for name in ("mean_return", "success_rate", "reached_target_rate"):
-                self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
-            self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
-        write_rows(self._folder / "evaluations.csv", self._rows)
-        if isinstance(self.model, OffPolicyAlgorithm):
-            write_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
-        write_atomically(self._folder / "checkpoint.zip", self.model.save)
-
-
-def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's ``evaluations.csv``; none if there is no such file."""
-    return read_rows(folder / "evaluations.csv")

@@ -13,13 +13,8 @@ from show import episode_table, save_learning_curve, score_table, stop, wide_con
 from agents.evaluation import evaluate
 from agents.explanation import explain_episodes, sample_problems
 from agents.files import write_rows
-from agents.training import (
-    TrainSettings,
-    describe_start,
-    open_run,
-    read_evaluations,
-    train,
-)
+from agents.progress import read_evaluations
+from agents.training import TrainSettings, describe_start, open_run, train
 from toolenv_gym.oracle import Task
 
 EPISODES = 5  # shown a stage, at the end

@@ -20,6 +20,7 @@ from agents.evaluation import greedy_episodes
 from agents.explanation import sample_problems
 from agents.files import write_atomically
 from agents.one_hot import history_of
+from agents.progress import read_evaluations
 from agents.training import (
     AlgorithmName,
     TrainSettings,
@@ -27,7 +28,6 @@ from agents.training import (
     describe_start,
     find_model,
     open_run,
-    read_evaluations,
     train,
 )
 from toolenv_gym import rules
@@ -133,7 +133,6 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     ]
     assert after[-1]["timesteps"] == steps + 2_048
     assert len({row["timesteps"] for row in after}) == len(after)
-    assert {"progress.csv", f"progress_from_{steps}.csv"} <= {p.name for p in out.iterdir()}
     assert load_model(out / "model.zip", "cpu")[1].num_timesteps == steps + 2_048
 
 
