@@ -8,10 +8,11 @@ from collections import deque
 from typing import Any, NamedTuple, Protocol
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.published_a2c import STAGE_BLOCKS
-from toolenv_gym.guidance import plan_length
+from toolenv_gym.guidance import UNGUIDED, plan_length
 
 Stages = tuple[int, ...]
 
@@ -35,6 +36,9 @@ class Curriculum(Protocol):
     def record(self, info: dict[str, Any]) -> None:
         """Take note of the last ``info`` of a finished training episode."""
 
+    def unfinished(self) -> str | None:
+        """Return in words what it has not come to yet; None if it came to its end."""
+
 
 class MixedCurriculum:
     """All stages from the start."""
@@ -47,6 +51,9 @@ class MixedCurriculum:
 
     def record(self, info: dict[str, Any]) -> None:
         pass
+
+    def unfinished(self) -> str | None:
+        return None
 
 
 class PublishedCurriculum:
@@ -61,6 +68,9 @@ class PublishedCurriculum:
 
     def record(self, info: dict[str, Any]) -> None:
         pass
+
+    def unfinished(self) -> str | None:
+        return None
 
 
 class SuccessWindow:
@@ -115,6 +125,12 @@ class ThresholdCurriculum:
         if info["stage"] == self._stages[self._open - 1]:
             self._window.append(info["is_success"])
 
+    def unfinished(self) -> str | None:
+        if self._open == len(self._stages):
+            return None
+        newest, following = self._stages[self._open - 1], self._stages[self._open]
+        return f"stage {following} never joined in, as stage {newest} was not mastered"
+
 
 class GuidedCurriculum:
     """All stages from the start, guided by masks less and less.
@@ -153,12 +169,25 @@ class GuidedCurriculum:
         if info["stage"] == self._longest and info["guidance"] == self._guided_steps:
             self._window.append(info["is_success"])
 
+    def unfinished(self) -> str | None:
+        if self._guided_steps == 0:
+            return None
+        return (
+            f"the guidance was still at k = {self._guided_steps} of {self._highest}, so that the "
+            "agent never began an episode by itself"
+        )
+
 
 class CurriculumCallback(BaseCallback):
     """Sets the training environments as a curriculum says, after every rollout.
 
     A change takes effect at each environment's next reset. Works with any Stable-Baselines3
     algorithm whose environments are ``ToolArith-v0`` or ``ToolArithMemory-v0``.
+
+    What a guided episode earns is not the agent's own doing. Its last ``info`` has None for
+    ``is_success`` and ``episode`` once this was called, so that Stable-Baselines3 leaves it out of
+    ``rollout/success_rate``, ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean``, which are of the
+    episodes that the agent played alone. ``rollout/guided_success_rate`` is of the others.
 
     :param curriculum: it becomes the model's attribute ``curriculum``
     :param eval_env: an environment for evaluations, which plays the same stages, never guided
@@ -173,6 +202,7 @@ class CurriculumCallback(BaseCallback):
         self._set: Lesson | None = None
 
     def _on_training_start(self) -> None:
+        self._guided_successes: deque[bool] = deque(maxlen=self.model._stats_window_size)
         self.model.curriculum = self.curriculum  # type: ignore[attr-defined]
         self._update()
 
@@ -180,6 +210,9 @@ class CurriculumCallback(BaseCallback):
         for done, info in zip(self.locals["dones"], self.locals["infos"], strict=True):
             if done:
                 self.curriculum.record(info)
+                if info.get("guidance", UNGUIDED) > 0:
+                    self._guided_successes.append(info["is_success"])
+                    info["is_success"] = info["episode"] = None
         return True
 
     def _on_rollout_end(self) -> None:
@@ -198,3 +231,5 @@ class CurriculumCallback(BaseCallback):
         self.logger.record("curriculum/highest_stage", max(lesson.stages))
         if lesson.guidance is not None:
             self.logger.record("curriculum/guided_steps", min(lesson.guidance))
+        if self._guided_successes:
+            self.logger.record("rollout/guided_success_rate", safe_mean(self._guided_successes))

@@ -57,6 +57,13 @@ def main() -> None:
         wide_console(file).print(episode_table(episodes))
     wide_console().print(episode_table(episodes))
     console.print(score_table(scores))
+    unfinished = model.curriculum.unfinished()
+    if unfinished is not None:
+        console.print(
+            f"The curriculum did not end: {unfinished}. More steps may end it: --resume --out "
+            f"{folder} --total-timesteps {2 * model.num_timesteps}",
+            soft_wrap=True,
+        )
     console.print(f"Model, scores, learning curve and episodes are in {folder}")
 
 
