@@ -12,7 +12,9 @@ from gymnasium.error import InvalidAction, ResetNeeded, UnsupportedMode
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_checker import data_equivalence as same
 from sb3_contrib import RecurrentPPO
+from stable_baselines3 import A2C
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from stable_baselines3.common.env_util import make_vec_env
 
 import toolenv_gym
 from toolenv_gym import rules
@@ -73,23 +75,72 @@ def test_observation_layout(env_id, stage, context):
     assert observation.tolist() == [*context, MUL, stage]
     assert (reward, terminated, truncated) == (0.0, False, False)
     assert type(reward) is float
-    assert "tokens" not in info
+
+
+def registers(info):
+    """Return what the registers hold, None where one is empty."""
+    return [
+        info[name] if info[f"{name}_full"] else (None if info[name] == 0 else "not 0")
+        for name in ("accumulator", "memory")
+    ]
 
 
 def test_info_of_both_worlds():
     env = gym.make("ToolArith-v0", stage=2)
     _, info = env.reset(options=PROBLEM)
     assert (info["target"], info["graded_target"]) == (19, 39)
-    assert (info["accumulator"], info["memory"], info["steps"]) == (None, False, 0)
-    info = env.step(STO)[4]
-    assert (info["accumulator"], info["memory"]) == (None, True)
+    assert registers(info) == [None, None]
+    assert registers(env.step(STO)[4]) == [None, 1]
+    assert registers(env.step(MUL)[4]) == [35, 1]
 
     env = gym.make("ToolArithMemory-v0", stage=2)
     _, info = env.reset(options=PROBLEM)
-    assert (info["target"], info["graded_target"], info["memory"]) == (19, 19, None)
-    env.step(MUL)
+    assert (info["target"], info["graded_target"]) == (19, 19)
+    assert registers(info) == [None, None]
+    assert registers(env.step(MUL)[4]) == [35, None]
     info = env.step(STO)[4]
-    assert (info["accumulator"], info["memory"], info["steps"]) == (None, 35, 2)
+    assert registers(info) == [None, 35]
+    assert info["steps"] == 2
+    assert info["tokens"].tolist() == [MUL, STO, -1, -1, -1, -1, -1]
+
+    # A product of 0 fills a register.
+    env.reset(options={"digits": (0, 5, 8, 4, 6)})
+    assert registers(env.step(MUL)[4]) == [0, None]
+    assert registers(env.step(STO)[4]) == [None, 0]
+
+
+def test_success_is_told_with_the_answer_only():
+    for env_id, tokens, outcome in [
+        ("ToolArith-v0", (MUL, ANS), (True, False)),  # a·b is graded, a·b + c is described
+        ("ToolArith-v0", (MUL, ADD, ANS), (False, True)),
+        ("ToolArithMemory-v0", (MUL, ADD, ANS), (True, True)),
+        ("ToolArithMemory-v0", (MUL, ANS), (False, False)),
+    ]:
+        infos = [returned[-1] for returned in episode(gym.make(env_id), tokens, options=PROBLEM)]
+        outcomes = [(info["is_success"], info["reached_target"]) for info in infos]
+        assert outcomes == [(False, False)] * len(tokens) + [outcome]
+
+
+def form(info):
+    """Return the types, shapes and dtypes of an info's values."""
+    return {
+        key: (type(value), np.shape(value), np.asarray(value).dtype) for key, value in info.items()
+    }
+
+
+@pytest.mark.parametrize("max_steps", [1, 7, 16])
+def test_every_info_has_the_same_form(env_id, max_steps):
+    integer, truth = (int, (), np.dtype(np.int64)), (bool, (), np.dtype(np.bool_))
+    integers = "stage", "target", "graded_target", "guidance", "accumulator", "memory", "steps"
+    truths = "accumulator_full", "memory_full", "is_success", "reached_target"
+    right = dict.fromkeys(integers, integer) | dict.fromkeys(truths, truth)
+    right["tokens"] = (np.ndarray, (max_steps,), np.dtype(np.int64))
+    right["action_mask"] = (np.ndarray, (18,), np.dtype(np.int8))
+    env = gym.make(env_id, stage=(0, 1, 2), max_steps=max_steps)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        for returned in episode(env, rng.integers(10, 18, size=max_steps)):
+            assert form(returned[-1]) == right
 
 
 def test_the_last_token_of_the_budget_is_executed(env_id):
@@ -266,13 +317,13 @@ def test_bad_reset_options_leave_the_episode_as_it_was(env_id, options, error, m
 def test_vector_environments_of_gymnasium(env_id, mode):
     envs = gym.make_vec(env_id, num_envs=3, vectorization_mode=mode, stage=2)
     _, infos = envs.reset(seed=0)
-    assert infos["accumulator"].tolist() == [None] * 3
-    # One register full, the next empty: a plain int would have made the infos an int64 array.
+    assert infos["accumulator_full"].tolist() == [False] * 3
     _, _, _, _, infos = envs.step(np.array([MUL, 0, MUL]))
-    assert [value is None for value in infos["accumulator"]] == [False, True, False]
+    assert infos["accumulator_full"].tolist() == [True, False, True]
     _, rewards, terminated, _, infos = envs.step(np.array([ANS, ANS, 0]))
     assert terminated.tolist() == [True, True, False]
-    assert infos["tokens"].tolist() == [(MUL, ANS), (0, ANS), None]
+    assert infos["tokens"][:, :3].tolist() == [[MUL, ANS, -1], [0, ANS, -1], [MUL, 0, -1]]
+    assert all(value.dtype != object for value in infos.values())
     assert rewards.shape == (3,)
     envs.close()
 
@@ -295,6 +346,16 @@ def test_wrappers(env_id, wrapper):
         assert observation in env.observation_space
         assert not terminated
     assert truncated == isinstance(env, gym.wrappers.TimeLimit)
+
+
+def test_success_is_counted_once_an_episode():
+    """Stable-Baselines3 reads ``is_success`` on every step."""
+    env = make_vec_env("ToolArith-v0", n_envs=2, seed=0)
+    model = A2C("MlpPolicy", env, n_steps=20, device="cpu").learn(40)
+    rewards, ends = model.rollout_buffer.rewards, model.rollout_buffer.episode_starts[1:].sum()
+    unseen = model._last_episode_starts.sum()
+    assert len(model.ep_success_buffer) == ends + unseen
+    assert sum(model.ep_success_buffer) == (rewards >= 1).sum()
 
 
 def test_the_lstm_slip_of_sb3_contrib_and_its_cure(env_id):

@@ -11,6 +11,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils import seeding
 from gymnasium.utils.env_checker import data_equivalence
@@ -119,6 +120,34 @@ def test_infos_are_computed_when_they_are_read():
     envs.step(np.array([MUL, ANS]))
     assert infos["target"] is first
     assert infos["steps"].tolist() == [0, 0]  # of the reset, though read after two steps
+
+
+@MODES
+def test_infos_are_arrays_that_tools_can_take(env_id, mode):
+    envs = CLASSES[env_id](4, stage=(0, 1, 2), autoreset_mode=mode)
+    first = envs.reset(seed=0)[1]
+    form = {key: (value.shape, value.dtype) for key, value in first.items()}
+    assert form["tokens"] == ((4, 7), np.int64)
+    assert not any(dtype.hasobject for _, dtype in form.values())
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        _, _, ended, _, infos = envs.step(random_tokens(rng, 4))
+        running = {key: value for key, value in infos.items() if "final_" not in key}
+        assert {key: (value.shape, value.dtype) for key, value in running.items()} == form
+        if "final_info" in infos:
+            final = infos["final_info"]
+            assert {key: (value.shape, value.dtype) for key, value in final.items()} == form
+        if mode == AutoresetMode.DISABLED and ended.any():
+            envs.reset(options={"reset_mask": ended})
+
+
+def test_infos_as_tensors(env_id):
+    """As Gymnasium's ``NumpyToTorch`` makes them."""
+    _, infos = CLASSES[env_id](3, stage=2).reset(seed=0)
+    tensors = type(infos)(**{key: torch.from_dlpack(value) for key, value in infos.items()})
+    assert {key: tensor.tolist() for key, tensor in tensors.items()} == {
+        key: value.tolist() for key, value in infos.items()
+    }
 
 
 def test_masks_are_those_of_the_scalar_environment(env_id):
@@ -325,9 +354,17 @@ class TestLazyInfos:
             self.read.append(key)
             return key.upper()
 
-        return LazyInfos({"a": UNREAD, "b": UNREAD, "c": 3}, compute)
+        return LazyInfos.unread({"a": UNREAD, "b": UNREAD, "c": 3}, compute)
 
     WHOLE = {"a": "A", "b": "B", "c": 3}
+
+    def test_is_made_as_a_dict_is(self):
+        for infos in (
+            LazyInfos(self.WHOLE),
+            LazyInfos(**self.WHOLE),
+            LazyInfos(self.WHOLE.items()),
+        ):
+            assert infos == self.WHOLE
 
     def test_reads_each_value_once_and_only_if_asked(self, infos):
         assert "a" in infos

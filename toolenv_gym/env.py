@@ -18,14 +18,6 @@ Observation = npt.NDArray[np.int64]
 _TOKENS = np.arange(N_TOKENS)
 
 
-class RegisterValue(int):
-    """The value of a full register in ``info``.
-
-    It is an int of a type of its own because Gymnasium's vector environments collect plain ints
-    in an int64 array, which cannot hold the ``None`` of another environment's empty register.
-    """
-
-
 class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     """
     ## Description
@@ -101,10 +93,23 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     ## Information
 
-    `reset` and `step` return: `stage`; `target` (the one described) and `graded_target`;
-    `accumulator` (`None` when empty); `memory` (here whether the flag is set); `steps` taken;
-    `action_mask` (int8, shape (18,)); `guidance` (-1, see `set_guidance`). The last step adds `is_success` (answered the graded
-    target), `reached_target` (answered the described target) and `tokens` (all tokens emitted).
+    Every `reset` and every `step` returns the same keys, with values of the same type and shape:
+
+    | Key | Type | Value |
+    |-----|------|-------|
+    | `stage` | int | 0, 1 or 2 |
+    | `target` | int | the target that the problem describes |
+    | `graded_target` | int | the target that is rewarded |
+    | `guidance` | int | the number of guided steps, -1 for none: see `set_guidance` |
+    | `accumulator` | int | its number, 0 when empty |
+    | `accumulator_full` | bool | whether it holds a number |
+    | `memory` | int | here 1 if the flag is set, else 0 |
+    | `memory_full` | bool | whether the flag is set |
+    | `steps` | int | the number of tokens emitted |
+    | `tokens` | int64, shape (`max_steps`,) | the tokens emitted, then -1 |
+    | `action_mask` | int8, shape (18,) | 1 for the tokens that `action_masks()` marks |
+    | `is_success` | bool | whether `[ANS]` submitted the graded target |
+    | `reached_target` | bool | whether `[ANS]` submitted the described target |
 
     ## Arguments
 
@@ -196,7 +201,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             "guidance": self._guidance,
         }
         self._machine = rules.START
-        self._tokens: list[int] = []
+        self._tokens = np.full(arguments.MAX_BUDGET, -1)
+        self._steps = 0
         self._reward = 0.0
         self._started = True
         self._over = False
@@ -224,15 +230,13 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             self._digits,
             self._stage,
             self._machine,
-            len(self._tokens),
+            self._steps,
             token,
         )
-        self._tokens.append(token)
+        self._tokens[self._steps] = token
+        self._steps += 1
         self._observation[observation.PREVIOUS] = token
-        info = self._info()
-        if self._over:
-            info |= self._outcome()
-        return self._observation.copy(), self._reward, self._over, False, info
+        return self._observation.copy(), self._reward, self._over, False, self._info()
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it.
@@ -241,8 +245,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         """
         self._check_started()
         if self._guidance != UNGUIDED:
-            steps = len(self._tokens)
-            token = guided_token(self.rule_set, self._stage, self._guidance, steps)
+            token = guided_token(self.rule_set, self._stage, self._guidance, self._steps)
             mask: npt.NDArray[np.bool_] = np.equal(_TOKENS, token) | (token < 0)
             return mask
         machine = self._machine
@@ -263,7 +266,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             rule_set=self.rule_set,
             digits=self._digits,
             stage=self._stage,
-            tokens=tuple(self._tokens),
+            tokens=tuple(self._tokens[: self._steps].tolist()),
             machine=self._machine,
             max_steps=self.max_steps,
             reward=self._reward,
@@ -275,28 +278,20 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         if not self._started:
             raise error.ResetNeeded("The episode is not started: call reset() first.")
 
-    def _accumulator(self) -> int | None:
-        return RegisterValue(self._machine.acc) if self._machine.acc_full else None
-
-    def _memory(self) -> bool | int | None:
-        return bool(self._machine.memory_full)
-
     def _info(self) -> dict[str, Any]:
+        machine = self._machine
+        answer = (self._digits, self._stage, machine)
+        answered = bool(self._observation[observation.PREVIOUS] == ANS)
         return self._problem_info | {
-            "accumulator": self._accumulator(),
-            "memory": self._memory(),
-            "steps": len(self._tokens),
-            "action_mask": self.action_masks().astype(np.int8),
-        }
-
-    def _outcome(self) -> dict[str, Any]:
-        """Return what ``info`` adds on the last step."""
-        answered = self._tokens[-1] == ANS
-        problem = (self._digits, self._stage, self._machine)
-        return {
-            "is_success": answered and rules.is_correct(self.rule_set, *problem),
-            "reached_target": answered and rules.reached_target(*problem),
-            "tokens": tuple(self._tokens),
+            "accumulator": machine.acc,
+            "accumulator_full": bool(machine.acc_full),
+            "memory": rules.memory_content(self.rule_set, machine),
+            "memory_full": bool(machine.memory_full),
+            "steps": self._steps,
+            "tokens": self._tokens[: self.max_steps].copy(),
+            "action_mask": self.action_masks().view(np.int8),
+            "is_success": answered and rules.is_correct(self.rule_set, *answer),
+            "reached_target": answered and rules.reached_target(*answer),
         }
 
 
@@ -314,7 +309,8 @@ class ToolArithMemoryEnv(ToolArithEnv):
 
     - the graded target is the described one: `a·b + c`, `(a·b + c) − d`, `(a·b + c) − (d·e)`;
     - the tools work on the machine as below;
-    - `info["memory"]` is the memory register's value, `None` when empty.
+    - `info["memory"]` is the memory register's number, 0 when empty, and `info["memory_full"]`
+      tells whether it holds one.
 
     Plans that solve every problem: `MUL ADD ANS` at stage 0, `MUL ADD SUB ANS` at stage 1,
     `MUL ADD STO MUL RCL SUB ANS` at stage 2, which takes the whole default budget. Without memory
@@ -347,9 +343,6 @@ class ToolArithMemoryEnv(ToolArithEnv):
     """
 
     rule_set: ClassVar[int] = rules.DESCRIBED
-
-    def _memory(self) -> int | None:
-        return RegisterValue(self._machine.memory) if self._machine.memory_full else None
 
 
 @functools.cache

@@ -38,6 +38,7 @@ _BYTE_MASK = np.uint64(0xFF)
 _PREVIOUS_SHIFT = np.uint64(8 * PREVIOUS)
 _PREVIOUS_MASK = np.uint64(0b11111 << 8 * PREVIOUS)
 _TOKEN_MASK = np.uint64(0b11111)
+_ANS = np.uint64(ANS)
 _GUIDANCE_SHIFT = np.uint64(8 * PREVIOUS + 5)
 _GUIDANCE_MASK = np.uint64(0b111)
 _NO_GUIDANCE = 0b111
@@ -276,9 +277,28 @@ def unpack_episodes(rule_set: int, words: Words) -> tuple[Integers, Integers, In
 
 
 @kernel
-def tokens_of(words: Words, i: int) -> list[int]:
-    """Return the tokens that episode i holds."""
-    return [_token(words, i, step) for step in range(_steps(words[0, i]))]
+def tokens_of(words: Words, max_steps: int) -> Integers:
+    """Return the first ``max_steps`` tokens of each episode, then -1, shape (n, max_steps)."""
+    n = words.shape[1]
+    tokens = np.full((n, max_steps), -1)
+    for i in range(n):
+        for step in range(min(_steps(words[0, i]), max_steps)):
+            tokens[i, step] = _token(words, i, step)
+    return tokens
+
+
+@kernel
+def outcomes(rule_set: int, words: Words) -> tuple[Flags, Flags]:
+    """Tell which episodes answered the graded and which the described target, shape (n,) each."""
+    n = words.shape[1]
+    correct, reached = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    for i in range(n):
+        word = words[0, i]
+        if word >> _PREVIOUS_SHIFT & _TOKEN_MASK == _ANS:
+            digits, stage, machine = _digits(word), _stage(word), _machine(rule_set, words, i)
+            correct[i] = rules.is_correct(rule_set, digits, stage, machine)
+            reached[i] = rules.reached_target(digits, stage, machine)
+    return correct, reached
 
 
 def observe_episodes(words: Words) -> Integers:
@@ -298,8 +318,3 @@ def are_over(words: Words) -> Flags:
     """Tell which episodes are over, shape (n,)."""
     over: Flags = words[0] >> _OVER_SHIFT != 0
     return over
-
-
-def last_tokens(words: Words) -> Integers:
-    """Return the previous tokens, shape (n,)."""
-    return (words[0] >> _PREVIOUS_SHIFT & _TOKEN_MASK).astype(np.int64)

@@ -9,16 +9,22 @@ UNREAD = object()  # stands in a LazyInfos where a value will be
 class LazyInfos(dict[str, Any]):
     """A dict whose values are computed one by one, each when it is first read.
 
-    Which keys there are is known at once. It behaves as a plain dict, which is what copies and
-    pickles of it are.
-
-    :param values: a value for each key, or :data:`UNREAD`
-    :param compute: gives the value of a key that is unread
+    Which keys there are is known at once. It is made, and behaves, as a plain dict, which is what
+    copies and pickles of it are.
     """
 
-    def __init__(self, values: dict[str, Any], compute: Callable[[str], Any]) -> None:
-        super().__init__(values)
-        self._compute = compute
+    _compute: Callable[[str], Any]
+
+    @classmethod
+    def unread(cls, values: dict[str, Any], compute: Callable[[str], Any]) -> "LazyInfos":
+        """Return infos that are yet to be computed.
+
+        :param values: a value for each key, or :data:`UNREAD`
+        :param compute: gives the value of a key that is unread
+        """
+        infos = cls(values)
+        infos._compute = compute
+        return infos
 
     def __getitem__(self, key: str) -> Any:
         value = super().__getitem__(key)

@@ -42,6 +42,11 @@ class Machine(NamedTuple):
 START = Machine(0, 0, 0, 0, 0)
 
 
+def memory_content(rule_set: int, machine: Machine) -> int:
+    """Return the number in the memory: 0 when empty; a mere flag counts as 0 or 1."""
+    return machine.memory if rule_set == DESCRIBED else machine.memory_full
+
+
 def shown_digits(stage: int) -> int:
     """Return how many of the five digits a stage shows."""
     return 3 + stage

@@ -15,8 +15,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from toolenv_gym import arguments, episodes, render, rules
-from toolenv_gym.compiled import outcome_batch, target_batch
-from toolenv_gym.env import RegisterValue, ToolArithEnv, ToolArithMemoryEnv
+from toolenv_gym.compiled import target_batch
+from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
 from toolenv_gym.episodes import Words
 from toolenv_gym.guidance import UNGUIDED
 from toolenv_gym.infos import UNREAD, LazyInfos
@@ -28,11 +28,10 @@ from toolenv_gym.tokens import ANS, N_TOKENS
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_STATE_KEYS = (
-    "stage", "target", "graded_target", "accumulator", "memory", "steps", "action_mask",
-    "guidance",
+_KEYS = (
+    "stage", "target", "graded_target", "guidance", "accumulator", "accumulator_full", "memory",
+    "memory_full", "steps", "tokens", "action_mask", "is_success", "reached_target",
 )  # fmt: skip
-_OUTCOME_KEYS = ("is_success", "reached_target", "tokens")
 
 
 def _unread(*keys: str) -> dict[str, Any]:
@@ -40,9 +39,8 @@ def _unread(*keys: str) -> dict[str, Any]:
     return {name: UNREAD for key in keys for name in (key, f"_{key}")}
 
 
-_STATE = _unread(*_STATE_KEYS)
-_LAST_STATE = _unread(*_STATE_KEYS, *_OUTCOME_KEYS)
-_RESTARTED = _unread("final_obs", "final_info", *_STATE_KEYS)
+_STATE = _unread(*_KEYS)
+_RESTARTED = _unread("final_obs", "final_info", *_KEYS)
 
 
 class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
@@ -149,7 +147,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         stages = np.where(stages < 0, np.array(self.stages)[free_stages], stages)
         episodes.start_episodes(self._words, chosen, self._table[guidance, stages], digits)
         self._started = True
-        infos = LazyInfos(_STATE, _Infos(self.rule_set, self._words, mask))
+        infos = LazyInfos.unread(_STATE, _Infos(self.rule_set, self.max_steps, self._words, mask))
         return episodes.observe_episodes(self._words), infos
 
     def step(
@@ -198,8 +196,8 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         if self.render_mode is None:
             return None
         draw = render.to_text if self.render_mode == "ansi" else render.to_picture
-        reader = _Infos(self.rule_set, self._words)
-        return tuple(draw(reader.view(i, self.max_steps, self.shaping)) for i in range(len(self)))
+        reader = _Infos(self.rule_set, self.max_steps, self._words)
+        return tuple(draw(reader.view(i, self.shaping)) for i in range(len(self)))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Return a value for each sub-environment: of an attribute, or of one call of a method."""
@@ -295,12 +293,10 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
                 self._streams[i] = to_row(generator)
 
     def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
-        state = _Infos(self.rule_set, after)
-        if n_ended == 0:
-            return LazyInfos(_STATE, state)
-        if self.autoreset_mode == AutoresetMode.SAME_STEP:
-            return LazyInfos(_RESTARTED, _RestartInfos(state, before, tokens, self.max_steps))
-        return LazyInfos(_LAST_STATE, state)
+        state = _Infos(self.rule_set, self.max_steps, after)
+        if n_ended and self.autoreset_mode == AutoresetMode.SAME_STEP:
+            return LazyInfos.unread(_RESTARTED, _RestartInfos(state, before, tokens))
+        return LazyInfos.unread(_STATE, state)
 
 
 class ToolArithMemoryVectorEnv(ToolArithVectorEnv):
@@ -319,46 +315,35 @@ _SCALAR_NAMES = {
 class _Infos:
     """Computes infos of episodes as ``VectorEnv._add_info`` would collect them.
 
-    :param mask: those that give infos, all if None; where they are over, their outcome too
+    :param mask: those that give infos, all if None
     """
 
-    def __init__(self, rule_set: int, words: Words, mask: Flags | None = None) -> None:
-        self.rule_set, self.words, self.mask = rule_set, words, mask
+    def __init__(
+        self, rule_set: int, max_steps: int, words: Words, mask: Flags | None = None
+    ) -> None:
+        self.rule_set, self.max_steps = rule_set, max_steps
+        self.words, self.mask = words, mask
 
     def __call__(self, key: str) -> Any:
         name = key.removeprefix("_")
-        mask = (
-            np.ones(self.words.shape[1], dtype=np.bool_) if self.mask is None else self.mask.copy()
-        )
-        if name in _OUTCOME_KEYS:
-            mask &= episodes.are_over(self.words)
-        return mask if key != name else self._column(name, mask)
-
-    def _column(self, name: str, mask: Flags) -> npt.NDArray[Any]:
-        """Return a value for each episode, nothing where the mask is False."""
-        values: Any = getattr(self, f"_{name}")()
-        if isinstance(values, list):
-            objects = np.full(len(mask), None, dtype=object)
-            for i in np.flatnonzero(mask):
-                objects[i] = values[i]
-            return objects
-        filled: npt.NDArray[Any] = np.where(
-            mask.reshape(-1, *[1] * (values.ndim - 1)), values, values.dtype.type(0)
-        )
-        return filled
+        if key != name:
+            return np.ones(self.words.shape[1], np.bool_) if self.mask is None else self.mask.copy()
+        values: npt.NDArray[Any] = getattr(self, f"_{name}")()
+        if self.mask is not None:
+            values[~self.mask] = 0
+        return values
 
     @functools.cached_property
-    def _unpacked(self) -> tuple[Integers, Integers, Integers, Integers]:
-        unpacked: tuple[Integers, Integers, Integers, Integers] = episodes.unpack_episodes(
-            self.rule_set, self.words
-        )
-        return unpacked
+    def _unpacked(self) -> tuple[Integers, Integers, rules.Machine, Integers]:
+        """The stages, digits, machines and steps; each field of the machines has shape (n,)."""
+        stages, digits, machines, steps = episodes.unpack_episodes(self.rule_set, self.words)
+        return stages, digits, rules.Machine(*machines.T), steps
 
     def _stage(self) -> Integers:
-        return self._unpacked[0]
+        return self._unpacked[0].copy()
 
     def _steps(self) -> Integers:
-        return self._unpacked[3]
+        return self._unpacked[3].copy()
 
     def _targets(self) -> tuple[Integers, Integers]:
         stages, digits, _, _ = self._unpacked
@@ -371,63 +356,57 @@ class _Infos:
     def _graded_target(self) -> Integers:
         return self._targets()[1]
 
-    def _machines(self) -> list[rules.Machine]:
-        return [rules.Machine(*machine) for machine in self._unpacked[2].tolist()]
+    def _accumulator(self) -> Integers:
+        return np.array(self._unpacked[2].acc)
 
-    def _accumulator(self) -> list[int | None]:
-        return [
-            RegisterValue(machine.acc) if machine.acc_full else None for machine in self._machines()
-        ]
+    def _accumulator_full(self) -> Flags:
+        return np.array(self._unpacked[2].acc_full, dtype=np.bool_)
 
-    def _memory(self) -> Flags | list[int | None]:
-        if self.rule_set == rules.PUBLISHED:
-            return np.array([machine.memory_full for machine in self._machines()], dtype=np.bool_)
-        return [
-            RegisterValue(machine.memory) if machine.memory_full else None
-            for machine in self._machines()
-        ]
+    def _memory(self) -> Integers:
+        return np.array(rules.memory_content(self.rule_set, self._unpacked[2]))
+
+    def _memory_full(self) -> Flags:
+        return np.array(self._unpacked[2].memory_full, dtype=np.bool_)
+
+    def _tokens(self) -> Integers:
+        tokens: Integers = episodes.tokens_of(self.words, self.max_steps)
+        return tokens
 
     def _action_mask(self) -> npt.NDArray[np.int8]:
         masks: Flags = episodes.mask_episodes(self.rule_set, self.words)
-        return masks.astype(np.int8)
+        return masks.view(np.int8)
 
     def _guidance(self) -> Integers:
         return episodes.guidances(self.words)
 
-    def _outcomes(self) -> tuple[Flags, Flags]:
-        stages, digits, machines, _ = self._unpacked
-        answered = episodes.last_tokens(self.words) == ANS
-        correct, reached = outcome_batch(self.rule_set, stages, digits, machines)
-        return answered & correct, answered & reached
-
     def _is_success(self) -> Flags:
-        return self._outcomes()[0]
+        correct: Flags = episodes.outcomes(self.rule_set, self.words)[0]
+        return correct
 
     def _reached_target(self) -> Flags:
-        return self._outcomes()[1]
+        reached: Flags = episodes.outcomes(self.rule_set, self.words)[1]
+        return reached
 
-    def _tokens(self) -> list[tuple[int, ...]]:
-        return [tuple(episodes.tokens_of(self.words, i)) for i in range(self.words.shape[1])]
-
-    def view(self, i: int, max_steps: int, shaping: float) -> render.View:
+    def view(self, i: int, shaping: float) -> render.View:
         """Return what is drawn of episode i."""
-        one = _Infos(self.rule_set, self.words[:, i : i + 1])
-        stages, digits, _, _ = one._unpacked
-        (machine,), (tokens,) = one._machines(), one._tokens()
-        (over,) = episodes.are_over(one.words)
+        one = _Infos(self.rule_set, self.max_steps, self.words[:, i : i + 1])
+        stages, digits, machines, steps = one._unpacked
+        machine = rules.Machine(*np.ravel(machines).tolist())
         stage, problem = int(stages[0]), tuple(digits[0].tolist())
-        answered = bool(over) and tokens[-1] == ANS
+        tokens = tuple(one._tokens()[0, : steps[0]].tolist())
+        over = bool(episodes.are_over(one.words)[0])
+        answered = over and tokens[-1] == ANS
         return render.View(
             rule_set=self.rule_set,
             digits=problem,
             stage=stage,
             tokens=tokens,
             machine=machine,
-            max_steps=max_steps,
+            max_steps=self.max_steps,
             reward=rules.answer_reward(self.rule_set, shaping, problem, stage, machine)
             if answered
             else 0.0,
-            over=bool(over),
+            over=over,
         )
 
 
@@ -439,15 +418,14 @@ class _RestartInfos:
     :param tokens: that were played
     """
 
-    def __init__(self, state: _Infos, before: Words, tokens: Integers, max_steps: int) -> None:
+    def __init__(self, state: _Infos, before: Words, tokens: Integers) -> None:
         self._state, self._before, self._tokens = state, before, tokens
-        self._max_steps = max_steps
 
     @functools.cached_property
     def _ended(self) -> Words:
         """The episodes with their last tokens, before any began anew."""
         ended = np.empty_like(self._before)
-        episodes.append_tokens(self._max_steps, self._before, ended, self._tokens)
+        episodes.append_tokens(self._state.max_steps, self._before, ended, self._tokens)
         return ended
 
     def __call__(self, key: str) -> Any:
@@ -462,5 +440,6 @@ class _RestartInfos:
                 final[i] = observations[i].copy()
             return final
         if key == "final_info":
-            return LazyInfos(_LAST_STATE, _Infos(self._state.rule_set, ended, over))
+            state = self._state
+            return LazyInfos.unread(_STATE, _Infos(state.rule_set, state.max_steps, ended, over))
         return over
