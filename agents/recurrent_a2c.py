@@ -20,9 +20,15 @@ class RecurrentA2C(MaskableRecurrentPPO):
     :class:`MaskableRecurrentPPO` with the settings of Stable-Baselines3's A2C: neither advantages
     are normalized nor values clipped, and the optimiser is RMSprop.
 
-    One setting differs: ``n_steps`` is 16, not 5. A rollout cuts the episodes that it begins and
-    ends in, and gradients do not reach over a cut: rollouts of 5 steps would cut nearly every
-    episode of 7 steps, 16 hold one uncut at least.
+    It differs from Stable-Baselines3's A2C in what recurrence and :class:`MaskableRecurrentPPO`
+    bring with them, and in this:
+
+    - ``n_steps`` is 16 by default, not 5. A rollout cuts the episodes that it begins and ends in,
+      and gradients do not reach over a cut: rollouts of 5 steps would cut nearly every episode of 7
+      steps, 16 hold one uncut at least;
+    - the buffer cannot be exchanged: there is no ``rollout_buffer_class``;
+    - what is logged has PPO's names: ``train/policy_gradient_loss``, and ``clip_fraction`` too;
+    - ``tb_log_name`` is "RecurrentA2C" by default.
 
     :param policy: see MaskableRecurrentPPO
     :param env: the environment to learn from, or its id
@@ -36,11 +42,17 @@ class RecurrentA2C(MaskableRecurrentPPO):
     :param rms_prop_eps: epsilon of RMSprop
     :param use_rms_prop: whether the optimiser is RMSprop instead of the policy's own; one named
         in ``policy_kwargs`` goes before both
-    :param policy_kwargs: further arguments of the policy
-    :param use_masking: whether to use the masks of environments that have them
+    :param use_sde: whether to explore with state-dependent noise (Box actions)
+    :param sde_sample_freq: steps between draws of that noise; -1 to draw once a rollout
     :param normalize_advantage: whether to normalize the advantages
-    :param kwargs: ``use_sde``, ``sde_sample_freq``, ``stats_window_size``, ``tensorboard_log``,
-        ``verbose``, ``seed`` and ``device``, as in RecurrentPPO
+    :param stats_window_size: of how many last episodes the statistics are logged
+    :param tensorboard_log: folder of TensorBoard's logs; None for none
+    :param policy_kwargs: further arguments of the policy
+    :param verbose: 0 for no output, 1 for information, 2 for debugging
+    :param seed: of all random numbers; None for any
+    :param device: where the policy runs, such as "cpu" or "cuda"; "auto" for a GPU if there is one
+    :param _init_setup_model: whether to build the policy at once
+    :param use_masking: whether to use the masks of environments that have them
     """
 
     def __init__(
@@ -56,10 +68,18 @@ class RecurrentA2C(MaskableRecurrentPPO):
         max_grad_norm: float = 0.5,
         rms_prop_eps: float = 1e-5,
         use_rms_prop: bool = True,
-        policy_kwargs: dict[str, Any] | None = None,
-        use_masking: bool = True,
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
         normalize_advantage: bool = False,
-        **kwargs: Any,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+        *,
+        use_masking: bool = True,
     ) -> None:
         self.rms_prop_eps = rms_prop_eps
         rms_prop = {
@@ -82,9 +102,16 @@ class RecurrentA2C(MaskableRecurrentPPO):
             ent_coef=ent_coef,
             vf_coef=vf_coef,
             max_grad_norm=max_grad_norm,
+            use_sde=use_sde,
+            sde_sample_freq=sde_sample_freq,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
             policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
             use_masking=use_masking,
-            **kwargs,
         )
 
     def learn(

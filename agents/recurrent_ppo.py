@@ -17,7 +17,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional
@@ -44,23 +44,70 @@ class _Update(NamedTuple):
 class MaskableRecurrentPPO(RecurrentPPO):
     """Proximal Policy Optimization for recurrent policies, with optional action masks.
 
-    sb3-contrib's RecurrentPPO with these differences:
+    sb3-contrib's RecurrentPPO with these differences.
+
+    What it learns from:
 
     - where the environments have a method ``action_masks()``, only the actions that it admits are
       taken and learnt from (Discrete and MultiDiscrete actions);
     - minibatches are made of whole sequences, the parts of episodes that lie in the rollout, in
       random order; each starts from the state that the policy as it is now has at the beginning of
-      an episode, and is run in one fused call of the network;
+      an episode, and is run in one fused call of the network. ``rollout_buffer`` is an
+      :class:`EpisodeRolloutBuffer` therefore, which has its own kind of minibatches;
+    - with ``use_sde`` and a policy that squashes its output, actions are scaled to the bounds of
+      the environment, as by Stable-Baselines3's PPO.
+
+    How it goes on:
+
     - a model that is saved and loaded with ``force_reset=False`` goes on to the last bit as if it
-      had not been interrupted, given the environments as they were left.
+      had not been interrupted, given the environments as they were left and the same schedules
+      (those of ``learn`` reach from its first step to its last);
+    - after a callback stopped a rollout, or raised an exception, training goes on from where the
+      environments are. So a callback's ``_on_step`` finds in the model what the step has changed:
+      the last observations, episode starts and recurrent states, and the statistics of episodes;
+    - an update that is interrupted, or ends in an error, is undone.
+
+    What it refuses and reports:
+
+    - NaN and infinity in observations, rewards, values, log-probabilities, gradients or parameters
+      raise a ValueError that says where, in training and in ``predict``;
+    - arguments that cannot be raise a ValueError when the model is made: ``n_steps``, ``n_epochs``
+      or ``batch_size`` below 1, a ``clip_range_vf`` that is not positive (there an AssertionError),
+      a single step whose advantage is to be normalized, a policy that is not recurrent;
+    - statistics of episodes are read where an episode ends only, not from the infos of other steps;
+    - callbacks find their variables up to date in ``_on_rollout_end`` too;
+    - ``tb_log_name`` is "MaskableRecurrentPPO" by default.
 
     :param policy: sb3-contrib's "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", our
         "GruPolicy", or any class of recurrent policies
     :param env: the environment to learn from, or its id
-    :param args: further arguments of RecurrentPPO. ``batch_size`` is the greatest mean size of
-        the minibatches of an epoch, of which there are at most as many as sequences
+    :param learning_rate: a number, or a function of the remaining progress, 1 to 0
+    :param n_steps: steps of each environment before every update
+    :param batch_size: greatest mean number of steps of the minibatches of an epoch, of which there
+        are at most as many as sequences; None for a single one
+    :param n_epochs: how often each update goes through the rollout
+    :param gamma: discount factor
+    :param gae_lambda: factor of generalized advantage estimation, 0 (one step) to 1 (return minus
+        value)
+    :param clip_range: how far the ratio of new to old probabilities counts from 1; a number, or a
+        function of the remaining progress
+    :param clip_range_vf: how far new values count from old ones, likewise; None for any
+    :param normalize_advantage: whether to normalize the advantages of each minibatch
+    :param ent_coef: weight of the entropy in the loss
+    :param vf_coef: weight of the value loss
+    :param max_grad_norm: greatest norm of the gradient
+    :param use_sde: whether to explore with state-dependent noise (Box actions)
+    :param sde_sample_freq: steps between draws of that noise; -1 to draw once a rollout
+    :param target_kl: an update ends where the approximate divergence from the policy before it is
+        over 1.5 times this; None for never
+    :param stats_window_size: of how many last episodes the statistics are logged
+    :param tensorboard_log: folder of TensorBoard's logs; None for none
+    :param policy_kwargs: further arguments of the policy
+    :param verbose: 0 for no output, 1 for information, 2 for debugging
+    :param seed: of all random numbers; None for any
+    :param device: where the policy runs, such as "cpu" or "cuda"; "auto" for a GPU if there is one
+    :param _init_setup_model: whether to build the policy at once
     :param use_masking: whether to use the masks of environments that have them
-    :param kwargs: further arguments of RecurrentPPO, by name
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -76,13 +123,59 @@ class MaskableRecurrentPPO(RecurrentPPO):
         self,
         policy: str | type[RecurrentActorCriticPolicy],
         env: GymEnv | str,
-        *args: Any,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 128,
+        batch_size: int | None = 128,
+        n_epochs: int = 10,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        clip_range_vf: float | Schedule | None = None,
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        use_sde: bool = False,
+        sde_sample_freq: int = -1,
+        target_kl: float | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+        *,
         use_masking: bool = True,
-        **kwargs: Any,
     ) -> None:
         self.use_masking = use_masking
         self._interrupted: dict[str, Any] | None = None
-        super().__init__(policy, env, *args, **kwargs)
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            clip_range_vf=clip_range_vf,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            use_sde=use_sde,
+            sde_sample_freq=sde_sample_freq,
+            target_kl=target_kl,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
 
     def _setup_model(self) -> None:
         self._check_arguments()
