@@ -1,17 +1,19 @@
 """Action masks for any policy with Discrete or MultiDiscrete actions, which needs no change.
 
-:func:`make_maskable` exchanges the policy's action distribution; :func:`masking` then sets the
-masks for the duration of a call of the policy.
+:func:`make_maskable` exchanges the policy's action distribution; :func:`masking` sets the masks for
+the duration of a call of the policy.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch as th
+from gymnasium import spaces
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common import evaluation
 from stable_baselines3.common.distributions import (
@@ -19,14 +21,12 @@ from stable_baselines3.common.distributions import (
     MultiCategoricalDistribution,
 )
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from torch.distributions import Categorical
 from torch.nn import functional
 
 from agents.finite import check_finite
-
-if TYPE_CHECKING:
-    from agents.recurrent_ppo import MaskableRecurrentPPO
 
 Masks = npt.NDArray[np.bool_]
 
@@ -90,6 +90,10 @@ class MaskableCategorical(CategoricalDistribution):
         """Return the most probable actions, shape (batch,)."""
         return self._log_probs.argmax(dim=-1)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MaskableCategorical":
+        # Not what it was last asked about: logits with a graph behind them cannot be copied.
+        return type(self)(self.action_dim)
+
 
 class MaskableMultiCategorical(MultiCategoricalDistribution):
     """Stable-Baselines3's distribution of MultiDiscrete actions, over the admitted ones only.
@@ -136,13 +140,19 @@ class MaskableMultiCategorical(MultiCategoricalDistribution):
         """Return the most probable actions, shape (batch, choices)."""
         return th.stack([part.mode() for part in self._parts], dim=1)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MaskableMultiCategorical":
+        return type(self)(self.action_dims)
+
 
 def make_maskable(policy: ActorCriticPolicy) -> None:
     """Exchange a policy's action distribution for one that :func:`masking` reaches.
 
-    Policies whose actions are neither Discrete nor MultiDiscrete stay as they are.
+    Policies that have one already, or whose actions are neither Discrete nor MultiDiscrete, stay as
+    they are.
     """
     distribution = policy.action_dist
+    if isinstance(distribution, MaskableCategorical | MaskableMultiCategorical):
+        return
     if isinstance(distribution, CategoricalDistribution):
         policy.action_dist = MaskableCategorical(distribution.action_dim)
     elif isinstance(distribution, MultiCategoricalDistribution):
@@ -153,13 +163,16 @@ def make_maskable(policy: ActorCriticPolicy) -> None:
 def masking(policy: ActorCriticPolicy, masks: th.Tensor | Masks | None) -> Iterator[None]:
     """Have a policy admit only the actions of some masks for as long as the context lasts.
 
-    :param policy: one that went through :func:`make_maskable`
     :param masks: shape (batch, actions), or None to admit all
+    :raises ValueError: the policy's actions cannot be masked
     """
     if masks is None:
         yield
         return
-    distribution = _maskable(policy)
+    make_maskable(policy)  # a policy can come to its model in many ways, assignment among them
+    distribution = policy.action_dist
+    if not isinstance(distribution, MaskableCategorical | MaskableMultiCategorical):
+        raise _unmaskable(policy.action_space)
     distribution.masks = th.as_tensor(masks, dtype=th.bool, device=policy.device)
     try:
         yield
@@ -172,24 +185,24 @@ def has_masks(env: VecEnv) -> bool:
     return _batched(env) is not None or is_masking_supported(env)
 
 
-def env_masks(env: VecEnv, policy: ActorCriticPolicy) -> Masks:
+def env_masks(env: VecEnv) -> Masks:
     """Return the masks of the present observations, shape (n_envs, actions), checked.
 
     A vector environment that has ``action_masks()`` itself is asked once, or else each of its
     environments is.
     """
     batched = _batched(env)
-    return check_masks(get_action_masks(env) if batched is None else batched(), policy)
+    return check_masks(get_action_masks(env) if batched is None else batched(), env.action_space)
 
 
-def check_masks(masks: npt.ArrayLike, policy: ActorCriticPolicy) -> Masks:
+def check_masks(masks: npt.ArrayLike, action_space: spaces.Space[Any]) -> Masks:
     """Return masks as booleans, shape (batch, actions).
 
-    :param masks: nonzero where an action is admitted; for MultiDiscrete actions the masks of the
-        choices one after the other
-    :raises ValueError: they do not fit the policy's actions, or admit none
+    :param masks: nonzero where an action is admitted; for actions of several choices the masks of
+        the choices one after the other
+    :raises ValueError: they do not fit the actions, or admit none
     """
-    sizes = _maskable(policy).action_dims
+    sizes = _choices(action_space)
     checked = np.asarray(masks, dtype=np.bool_)
     if checked.size % sum(sizes) or checked.size == 0:
         raise ValueError(f"masks must be of {sum(sizes)} actions, got shape {checked.shape}")
@@ -215,13 +228,13 @@ def check_logits(policy: ActorCriticPolicy) -> None:
 
 
 class _MaskedModel:
-    """A model as :func:`stable_baselines3.common.evaluation.evaluate_policy` wants it.
+    """A model that asks an environment for its present masks, at each prediction.
 
-    It is asked once a step, for the present observations of the environment: so it can ask the
-    environment for its present masks.
+    So :func:`stable_baselines3.common.evaluation.evaluate_policy` can use it, which predicts once a
+    step. All else is the model's own.
     """
 
-    def __init__(self, model: "MaskableRecurrentPPO", env: VecEnv) -> None:
+    def __init__(self, model: Any, env: VecEnv) -> None:
         self._model = model
         self._env = env
 
@@ -232,12 +245,35 @@ class _MaskedModel:
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        masks = env_masks(self._env, self._model.policy)
-        return self._model.predict(observation, state, episode_start, deterministic, masks)
+        predicted: tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]
+        predicted = self._model.predict(
+            observation, state, episode_start, deterministic, action_masks=env_masks(self._env)
+        )
+        return predicted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def with_masks(
+    model: PolicyPredictor, env: VecEnv, use_masking: bool | None = None
+) -> PolicyPredictor:
+    """Return a model as it is to be evaluated in an environment: with its masks, where there are.
+
+    :param model: whose masks count if its ``predict`` takes ``action_masks``
+    :param use_masking: whether to use masks; by default as the model was trained
+    :raises ValueError: masks are to be used by a model that takes none
+    """
+    takes_masks = "action_masks" in inspect.signature(model.predict).parameters
+    if use_masking and not takes_masks:
+        raise ValueError(f"predict() of {type(model).__name__} takes no action masks to use")
+    if use_masking is None:
+        use_masking = getattr(model, "use_masking", takes_masks)
+    return _MaskedModel(model, env) if use_masking and has_masks(env) else model
 
 
 def evaluate_policy(
-    model: "MaskableRecurrentPPO",
+    model: PolicyPredictor,
     env: gym.Env[Any, Any] | VecEnv,
     n_eval_episodes: int = 10,
     deterministic: bool = True,
@@ -248,20 +284,21 @@ def evaluate_policy(
     warn: bool = True,
     use_masking: bool | None = None,
 ) -> tuple[float, float] | tuple[list[float], list[int]]:
-    """Evaluate a recurrent model with its state and with action masks.
+    """Evaluate a model with its recurrent state and with action masks, where it has them.
 
     sb3-contrib's function of this name loses the recurrent state, Stable-Baselines3's has no masks.
     All arguments but the last, and what is returned, are those of the latter.
 
+    :param model: any of Stable-Baselines3 or sb3-contrib, or its policy
     :param use_masking: whether to use the masks of an ``env`` that has them; by default as the
         model was trained
+    :raises ValueError: masks are to be used by a model that takes none
     """
     if not isinstance(env, VecEnv):
         single = env
         env = DummyVecEnv([lambda: single])
-    masked = model.use_masking if use_masking is None else use_masking
     return evaluation.evaluate_policy(
-        _MaskedModel(model, env) if masked and has_masks(env) else model,
+        with_masks(model, env, use_masking),
         env,
         n_eval_episodes,
         deterministic,
@@ -273,13 +310,21 @@ def evaluate_policy(
     )
 
 
-def _maskable(policy: ActorCriticPolicy) -> MaskableCategorical | MaskableMultiCategorical:
-    distribution = policy.action_dist
-    if isinstance(distribution, MaskableCategorical | MaskableMultiCategorical):
-        return distribution
-    raise ValueError(
-        f"actions of {policy.action_space} cannot be masked, only Discrete and MultiDiscrete ones "
-        "can: pass use_masking=False"
+def _choices(action_space: spaces.Space[Any]) -> list[int]:
+    """Return of how many actions each choice is that makes up an action."""
+    if isinstance(action_space, spaces.Discrete):
+        return [int(action_space.n)]
+    if isinstance(action_space, spaces.MultiDiscrete):
+        return [int(n) for n in action_space.nvec]
+    if isinstance(action_space, spaces.MultiBinary):  # which MaskablePPO can mask
+        return [2] * int(np.prod(action_space.shape))
+    raise _unmaskable(action_space)
+
+
+def _unmaskable(action_space: spaces.Space[Any]) -> ValueError:
+    return ValueError(
+        f"actions of {action_space} cannot be masked, only Discrete and MultiDiscrete ones can: "
+        "pass use_masking=False"
     )
 
 

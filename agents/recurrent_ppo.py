@@ -233,7 +233,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         while n_steps < n_rollout_steps:
             if self.use_sde and self.sde_sample_freq > 0 and n_steps % self.sde_sample_freq == 0:
                 self.policy.reset_noise(env.num_envs)
-            action_masks = env_masks(env, self.policy) if masked else None
+            action_masks = env_masks(env) if masked else None
             where = f"step {n_steps} of the rollout, at timestep {self.num_timesteps}"
             with th.no_grad(), located(where), masking(self.policy, action_masks):
                 check_finite("observations", self._last_obs, "environment")
@@ -478,7 +478,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         :raises ValueError: observations are NaN or infinite, or the logits become so
         """
         check_finite("observations", observation)
-        masks = None if action_masks is None else check_masks(action_masks, self.policy)
+        masks = None if action_masks is None else check_masks(action_masks, self.action_space)
         with masking(self.policy, masks):
             prediction = super().predict(observation, state, episode_start, deterministic)
         check_logits(self.policy)

@@ -1,12 +1,17 @@
 """Masked distributions against plain ones over the admitted actions, and masks of environments."""
 
+import copy
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from torch.distributions import Categorical
 
@@ -164,7 +169,7 @@ def test_masks_last_as_long_as_the_context():
 )
 def test_bad_masks(action_space, masks, message):
     with pytest.raises(ValueError, match=message):
-        check_masks(masks, make_policy(action_space))
+        check_masks(masks, action_space)
 
 
 def test_masks_for_another_batch():
@@ -178,10 +183,9 @@ def test_masks_for_another_batch():
 def test_masks_of_environments():
     env = make_vec_env("ToolArith-v0", 3, seed=0)
     env.reset()
-    policy = make_policy(env.action_space)
     assert has_masks(env)
     expected = np.stack(env.env_method("action_masks"))
-    np.testing.assert_array_equal(env_masks(env, policy), expected)
+    np.testing.assert_array_equal(env_masks(env), expected)
     assert not has_masks(make_vec_env("CartPole-v1"))
 
 
@@ -195,7 +199,7 @@ def test_a_vector_environments_own_masks_are_preferred():
 
     env = VecMonitor(Batched([lambda: gym.make("ToolArith-v0") for _ in range(2)]))
     assert has_masks(env)
-    np.testing.assert_array_equal(env_masks(env, make_policy(env.action_space)), np.eye(18)[:2])
+    np.testing.assert_array_equal(env_masks(env), np.eye(18)[:2])
 
 
 @pytest.mark.parametrize("masked", [True, False])
@@ -245,15 +249,89 @@ def test_evaluation_carries_state_and_masks(masked):
     assert sorted(lengths) == sorted(expected_lengths)
 
 
+def prefer_a_digit_to_an_answer(policy):
+    """Set a policy that lets the steps run out, but answers at once where masks exclude digits."""
+    with th.no_grad():
+        policy.action_net.weight.zero_()
+        policy.action_net.bias.zero_()
+        policy.action_net.bias[[0, ANS]] = th.tensor([9.0, 8.0])  # a digit has no effect
+
+
+def lengths_of(model, env, **kwargs):
+    return evaluate_policy(model, env, 2, return_episode_rewards=True, warn=False, **kwargs)[1]
+
+
 def test_evaluation_can_differ_from_training_and_takes_a_single_environment():
     env = gym.make("ToolArith-v0")
     model = MaskableRecurrentPPO(ToolArithGruPolicy, env, use_masking=False, n_steps=4, seed=0)
-    with th.no_grad():
-        model.policy.action_net.weight.zero_()
-        model.policy.action_net.bias.zero_()
-        model.policy.action_net.bias[[0, ANS]] = th.tensor([9.0, 8.0])  # a digit has no effect
+    prefer_a_digit_to_an_answer(model.policy)
     for use_masking, length in ((None, 7), (True, 1), (False, 7)):
-        _, lengths = evaluate_policy(
-            model, env, 2, return_episode_rewards=True, warn=False, use_masking=use_masking
+        assert lengths_of(model, env, use_masking=use_masking) == [length, length]
+
+
+@pytest.mark.parametrize(
+    ("model_class", "policy", "masked"),
+    [
+        (MaskableRecurrentPPO, ToolArithGruPolicy, True),
+        (RecurrentPPO, ToolArithGruPolicy, False),
+        (MaskablePPO, "MlpPolicy", True),
+        (PPO, "MlpPolicy", False),
+    ],
+)
+def test_any_model_is_evaluated_with_masks_if_it_takes_them(model_class, policy, masked):
+    env = gym.make("ToolArith-v0")
+    model = model_class(policy, env, n_steps=8, batch_size=8, device="cpu")
+    prefer_a_digit_to_an_answer(model.policy)
+    assert lengths_of(model, env) == ([1, 1] if masked else [7, 7])
+    assert lengths_of(model.policy, env) == ([1, 1] if model_class is MaskablePPO else [7, 7])
+    if masked:
+        assert lengths_of(model, env, use_masking=False) == [7, 7]
+    else:
+        with pytest.raises(ValueError, match=rf"{model_class.__name__} takes no action masks"):
+            lengths_of(model, env, use_masking=True)
+
+
+def test_a_policy_is_masked_however_it_came_to_the_model(tmp_path):
+    def learnt(bring):
+        env = make_vec_env("ToolArith-v0", 2, seed=0)
+        model = MaskableRecurrentPPO(
+            ToolArithGruPolicy, env, n_steps=32, batch_size=32, n_epochs=1, device="cpu"
         )
-        assert lengths == [length, length]
+        bring(model)
+        set_random_seed(0)
+        model.learn(64)
+        tokens = model.rollout_buffer.actions.ravel()
+        assert set(tokens) <= set(range(11, 17))  # tools: no digit is admitted
+        return model.policy.state_dict()
+
+    def assign(model):
+        model.policy = ToolArithGruPolicy.load(tmp_path / "policy.zip")
+
+    def copy_weights(model):
+        model.policy.load_state_dict(assigned.state_dict())
+
+    def set_parameters(model):
+        model.set_parameters({"policy": assigned.state_dict()}, exact_match=False)
+
+    set_random_seed(3)
+    saved = MaskableRecurrentPPO(ToolArithGruPolicy, gym.make("ToolArith-v0"), device="cpu").policy
+    saved.save(tmp_path / "policy.zip")
+    assigned = ToolArithGruPolicy.load(tmp_path / "policy.zip")
+    expected = learnt(copy_weights)
+    for bring in (assign, set_parameters):
+        for name, value in learnt(bring).items():
+            assert th.equal(value, expected[name])
+    assert any(not th.equal(value, expected[name]) for name, value in saved.state_dict().items())
+
+
+@pytest.mark.parametrize("action_space", ACTIONS)
+def test_a_copy_of_a_policy_is_maskable_and_has_no_graph(action_space):
+    policy = make_policy(action_space)
+    observations = th.ones(2, 3)
+    policy.get_distribution(observations)  # which could not be copied
+    other = copy.deepcopy(policy)
+    masks = np.tile([False, True, False, True, False, False], (2, 1))
+    with masking(other, masks), th.no_grad():
+        actions, _, log_probs = other(observations)
+    assert set(actions.flatten().tolist()) <= {1, 3}
+    assert (policy.evaluate_actions(observations, actions)[1] < log_probs).all()
