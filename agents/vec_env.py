@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils.env_checker import data_equivalence
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import (
@@ -108,10 +108,20 @@ class GymVecEnv(VecEnv):
     It plays the trajectories of ``DummyVecEnv`` with each environment in a ``Monitor``, from the
     same seeds, and gives the same infos, with these differences:
 
-    - infos are read lazily (:class:`RowInfo`)
+    - infos are read lazily (:class:`RowInfo`), from Gymnasium's arrays: numbers are NumPy's, the
+      values of a key are of one type, and no key is another with an underscore in front
     - an ``episode`` that the environment records itself, such as Gymnasium's
       ``RecordEpisodeStatistics`` does, is kept: wrappers outside of that one may have changed
       the rewards since
+    - all environments start with the same reset options
+    - all environments count as in a ``Monitor``; there is no attribute ``envs``
+    - :meth:`set_attr` sets an attribute in the wrapper that has it, not always in the outermost
+    - a method that the vector environment has itself is called in place of its environments', and
+      its attributes stand for theirs where it has no ``get_attr``
+    - where the vector environment does not have its environments at hand, as ``SyncVectorEnv`` has
+      in ``envs``, it reaches them only all at once, and their wrappers are not found
+    - an exception in a worker of ``AsyncVectorEnv`` ends it, as in ``SubprocVecEnv``; to ask for
+      what its environments lack raises none there
 
     ``action_masks()``, there if the environment offers it, returns the masks of all environments
     in one array.
@@ -124,13 +134,17 @@ class GymVecEnv(VecEnv):
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
         _check(env)
         self.env = env
+        self._found: set[str] = set()  # attributes that the workers of an AsyncVectorEnv have
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self.metadata = env.metadata
         self._start = time.time()
         self._clear_statistics()
 
     def reset(self) -> VecEnvObs:
-        """Start all episodes anew, with the seeds and options set for this reset."""
+        """Start all episodes anew, with the seeds and options set for this reset.
+
+        :raises ValueError: the options differ between the environments
+        """
         observations, infos = self.env.reset(
             seed=_vector_seed(self._seeds),  # type: ignore[arg-type]  # many take a list too
             options=_vector_options(self._options),
@@ -160,7 +174,12 @@ class GymVecEnv(VecEnv):
         for row, episode in zip(ended, self._end_episodes(dones), strict=True):
             rows[row] = _final_info(infos, row, episode, truncated=not terminations[row])
             self.reset_infos[row] = RowInfo(infos, row)
-        return _fresh(observations), np.array(rewards, dtype=np.float32), dones, rows
+        return (
+            _fresh(observations),
+            np.array(rewards, dtype=np.float32),
+            dones,
+            rows,
+        )
 
     def close(self) -> None:
         """Close the vector environment."""
@@ -171,27 +190,40 @@ class GymVecEnv(VecEnv):
         frames: Any = self.env.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
-    @cached_property
+    @property
     def action_masks(self) -> Callable[[], npt.NDArray[np.bool_]]:
         """The method that returns all masks, shape (n_envs, n_actions)."""
-        if not self.has_attr(ACTION_MASKS):
+        if not self._offers_masks:
             raise AttributeError(f"{self.env} has no {ACTION_MASKS}")
-        masks = self._own_method(ACTION_MASKS) or (lambda: self.env_method(ACTION_MASKS))
-        return lambda: np.array(masks(), dtype=np.bool_)
+        return self._all_masks
 
     def has_attr(self, attr_name: str) -> bool:
         """Return whether the environments have an attribute, or the vector env a method for it."""
-        return self._own_method(attr_name) is not None or super().has_attr(attr_name)
+        envs, base = self._sub_envs(), self.env.unwrapped
+        if self._own_method(attr_name) is not None:
+            return True
+        if envs is not None:
+            return all(env.has_wrapper_attr(attr_name) for env in envs)
+        if isinstance(base, AsyncVectorEnv):
+            return _workers_have(base, attr_name)
+        # get_attr() of a vector environment may call what it finds, such as reset.
+        return hasattr(base, attr_name) or super().has_attr(attr_name)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of each environment.
 
         Where the vector environment cannot be asked for theirs, its own stands for all of them.
+
+        :raises AttributeError: they lack it
         """
         rows = self._get_indices(indices)
         envs, base = self._sub_envs(), self.env.unwrapped
         if envs is not None:
             return [envs[row].get_wrapper_attr(attr_name) for row in rows]
+        if isinstance(base, AsyncVectorEnv):
+            self._check_workers(base, attr_name)
+            values = base.call("get_wrapper_attr", attr_name)  # get_attr() would call methods
+            return [values[row] for row in rows]
         if hasattr(base, "get_attr"):
             values = base.get_attr(attr_name)
             return [values[row] for row in rows]
@@ -200,17 +232,22 @@ class GymVecEnv(VecEnv):
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of each environment, in the wrapper that has it.
 
-        :raises NotImplementedError: the vector environment can set it only in all at once
+        :raises NotImplementedError: the vector environment can set it only in all at once, or not
+            at all
         """
         rows = list(self._get_indices(indices))
-        envs = self._sub_envs()
+        envs, base = self._sub_envs(), self.env.unwrapped
         if envs is not None:
             for row in rows:
                 envs[row].set_wrapper_attr(attr_name, value)
             return
-        set_attr = self._reach_all("set_attr", attr_name, rows)
+        if not hasattr(base, "set_attr"):
+            raise NotImplementedError(
+                f"{base} has no set_attr() to set {attr_name!r} in its environments"
+            )
+        self._check_all(attr_name, rows)
         # A value that is itself a list would be taken for one value for each environment.
-        set_attr(attr_name, [value] * self.num_envs)
+        base.set_attr(attr_name, [value] * self.num_envs)
 
     def env_method(
         self,
@@ -224,10 +261,11 @@ class GymVecEnv(VecEnv):
         A method that the vector environment has itself, such as ``action_masks`` for all masks at
         once, is called once in their place. It returns nothing, or a row for each environment.
 
+        :raises AttributeError: they lack it
         :raises NotImplementedError: the vector environment can call it only in all at once
         """
         rows = list(self._get_indices(indices))
-        own, envs = self._own_method(method_name), self._sub_envs()
+        own, envs, base = self._own_method(method_name), self._sub_envs(), self.env.unwrapped
         if own is not None:
             # To ask for masks changes nothing in the other environments.
             if method_name != ACTION_MASKS:
@@ -237,8 +275,14 @@ class GymVecEnv(VecEnv):
         if envs is not None:
             methods = [envs[row].get_wrapper_attr(method_name) for row in rows]
             return [method(*method_args, **method_kwargs) for method in methods]
-        call = self._reach_all("call", method_name, rows)
-        results = call(method_name, *method_args, **method_kwargs)
+        if not hasattr(base, "call"):
+            raise AttributeError(
+                f"{base} has no {method_name!r}, and no call() to reach its environments"
+            )
+        self._check_all(method_name, rows)
+        if isinstance(base, AsyncVectorEnv):
+            self._check_workers(base, method_name)
+        results = base.call(method_name, *method_args, **method_kwargs)
         return [results[row] for row in rows]
 
     def env_is_wrapped(
@@ -250,6 +294,15 @@ class GymVecEnv(VecEnv):
         if wrapper_class is Monitor or envs is None:
             return [wrapper_class is Monitor for _ in rows]
         return [is_wrapped(envs[row], wrapper_class) for row in rows]
+
+    @cached_property
+    def _offers_masks(self) -> bool:
+        return self.has_attr(ACTION_MASKS)
+
+    def _all_masks(self) -> npt.NDArray[np.bool_]:
+        own = self._own_method(ACTION_MASKS)
+        masks = self.env_method(ACTION_MASKS) if own is None else own()
+        return np.array(masks, dtype=np.bool_)
 
     def _clear_statistics(self) -> None:
         self._returns = np.zeros(self.num_envs)
@@ -286,19 +339,13 @@ class GymVecEnv(VecEnv):
         own = getattr(env, name)
         return own if callable(own) else None
 
-    def _reach_all(self, way: str, name: str, rows: list[int]) -> Callable[..., Any]:
-        """Return the vector environment's method, ``call`` or ``set_attr``, that reaches ``name``.
-
-        It reaches all environments at once: no fewer may be meant.
-        """
-        base = self.env.unwrapped
-        if not hasattr(base, way):
-            raise AttributeError(
-                f"{base} has no {name!r}, and no {way}() to reach its environments"
-            )
-        self._check_all(name, rows)
-        method: Callable[..., Any] = getattr(base, way)
-        return method
+    def _check_workers(self, base: AsyncVectorEnv[Any, Any], name: str) -> None:
+        """Refuse here what the workers lack: there the exception would end them."""
+        if name in self._found:  # to ask again would double the time that masks take
+            return
+        if not _workers_have(base, name):
+            raise AttributeError(f"the environments of {base} have no {name!r}")
+        self._found.add(name)
 
     def _check_all(self, name: str, rows: list[int]) -> None:
         if sorted(rows) != list(range(self.num_envs)):
@@ -323,6 +370,10 @@ def _check(env: object) -> None:
             "environment has a vector class of its own that knows the mode, "
             "gymnasium.make_vec(..., autoreset_mode=AutoresetMode.SAME_STEP)"
         )
+
+
+def _workers_have(env: AsyncVectorEnv[Any, Any], name: str) -> bool:
+    return all(env.call("has_wrapper_attr", name))
 
 
 def _vector_seed(seeds: list[int | None]) -> int | list[int | None] | None:

@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 from agents.vec_env import GymVecEnv
@@ -129,6 +129,13 @@ def sync_of(env_fn, n_envs, **kwargs):
 def native(env_id, n_envs, **kwargs):
     """Return the compiled vector environment of a world."""
     return GymVecEnv(gym.make_vec(env_id, n_envs, **SAME_STEP, **kwargs))
+
+
+def in_workers(env_id, n_envs, wrapper=None, **kwargs):
+    """Return environments that run in processes of their own."""
+    env_fns = [lambda: gym.make(env_id, **kwargs)] * n_envs
+    env = AsyncVectorEnv(env_fns, context="spawn", **SAME_STEP)
+    return GymVecEnv(wrapper(env) if wrapper else env)
 
 
 def play(env, actions):
