@@ -9,8 +9,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector.utils import concatenate, create_empty_array
 from stable_baselines3.common.env_util import is_wrapped
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import (
@@ -128,7 +130,8 @@ class GymVecEnv(VecEnv):
 
     :param env: with ``AutoresetMode.SAME_STEP``
     :raises TypeError: ``env`` is no vector environment
-    :raises ValueError: it has another autoreset mode
+    :raises ValueError: it has another autoreset mode, or one environment several times
+    :raises NotImplementedError: its observations are not arrays, nor a Dict or Tuple of arrays
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
@@ -153,10 +156,13 @@ class GymVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         self._clear_statistics()
-        return _fresh(observations)
+        return _fresh(observations, self.observation_space)
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take note of the actions, which :meth:`step_wait` plays."""
+        """Take note of the actions, one for each environment, which :meth:`step_wait` plays."""
+        if not isinstance(actions, np.ndarray):
+            empty = create_empty_array(self.action_space, self.num_envs)
+            actions = concatenate(self.action_space, actions, empty)
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -175,7 +181,7 @@ class GymVecEnv(VecEnv):
             rows[row] = _final_info(infos, row, episode, truncated=not terminations[row])
             self.reset_infos[row] = RowInfo(infos, row)
         return (
-            _fresh(observations),
+            _fresh(observations, self.observation_space),
             np.array(rewards, dtype=np.float32),
             dones,
             rows,
@@ -186,8 +192,8 @@ class GymVecEnv(VecEnv):
         self.env.close()
 
     def get_images(self) -> Sequence[np.ndarray | None]:
-        """Return a picture of each environment."""
-        frames: Any = self.env.render()
+        """Return a picture of each environment; None where ``render_mode`` gives no pictures."""
+        frames: Any = self.env.render() if self.render_mode == "rgb_array" else None
         return [None] * self.num_envs if frames is None else list(frames)
 
     @property
@@ -370,6 +376,31 @@ def _check(env: object) -> None:
             "environment has a vector class of its own that knows the mode, "
             "gymnasium.make_vec(..., autoreset_mode=AutoresetMode.SAME_STEP)"
         )
+    _check_observation_space(env.single_observation_space)
+    _check_distinct(getattr(env.unwrapped, "envs", ()))
+
+
+def _check_observation_space(space: spaces.Space[Any]) -> None:
+    parts: dict[str, spaces.Space[Any]] = {"the observation": space}
+    if isinstance(space, spaces.Dict):
+        parts = {repr(key): part for key, part in space.items()}
+    elif isinstance(space, spaces.Tuple):
+        parts = {f"part {index}": part for index, part in enumerate(space)}
+    for name, part in parts.items():
+        if part.shape is None:
+            raise NotImplementedError(
+                f"GymVecEnv takes observations that are arrays, or a Dict or Tuple of arrays, got "
+                f"{space}, in which {name} is of {part}: wrap the environments in "
+                "gymnasium.wrappers.FlattenObservation, or in one that makes an array of it"
+            )
+
+
+def _check_distinct(envs: Sequence[gym.Env[Any, Any]]) -> None:
+    if len({id(env.unwrapped) for env in envs}) < len(envs):
+        raise ValueError(
+            "each environment must be a new one, got the same one several times: have the "
+            "functions that the vector environment is made of make one at each call"
+        )
 
 
 def _workers_have(env: AsyncVectorEnv[Any, Any], name: str) -> bool:
@@ -396,11 +427,12 @@ def _vector_options(options: list[dict[str, Any]]) -> dict[str, Any] | None:
     return options[0] or None
 
 
-def _fresh(observations: Any) -> VecEnvObs:
+def _fresh(observations: Any, space: spaces.Space[Any]) -> VecEnvObs:
     """Return a copy of a batch of observations: the environment may write into its own."""
     if isinstance(observations, dict):
         return {key: np.array(value) for key, value in observations.items()}
-    if isinstance(observations, tuple):
+    # Of spaces that Gymnasium does not know, a batch is a tuple too: of the observations.
+    if isinstance(observations, tuple) and isinstance(space, spaces.Tuple):
         return tuple(np.array(value) for value in observations)
     return np.array(observations)
 

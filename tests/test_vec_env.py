@@ -5,6 +5,7 @@ import copy
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics, TransformReward
 from sb3_contrib import MaskablePPO
@@ -13,9 +14,11 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor, VecNormalize
-from vec_envs import NativeEnv, TickEnv, assert_same_play, native, sync, sync_of
+from vec_envs import NativeEnv, TickEnv, assert_same_play, native, play, sync, sync_of
 
 from agents.vec_env import GymVecEnv
+
+NUMBER = spaces.Box(-1, 1, (1,))
 
 
 @pytest.mark.parametrize("make", [sync, native])
@@ -229,3 +232,95 @@ def test_other_autoreset_modes_are_refused(mode):
     env = SyncVectorEnv([TickEnv], autoreset_mode=mode)
     with pytest.raises(ValueError, match=rf"AutoresetMode\.SAME_STEP, got {mode}: call"):
         GymVecEnv(env)
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [
+        (spaces.Dict(a=NUMBER, b=spaces.Dict(c=NUMBER)), "'b' is of Dict"),
+        (spaces.Tuple([NUMBER, spaces.Tuple([NUMBER])]), "part 1 is of Tuple"),
+        (spaces.Dict(words=spaces.Text(5)), "'words' is of Text"),
+        (spaces.Sequence(NUMBER), "the observation is of Sequence"),
+        (spaces.Graph(NUMBER, None), "the observation is of Graph"),
+        (spaces.OneOf([NUMBER, NUMBER]), "the observation is of OneOf"),
+    ],
+)
+def test_observations_that_are_no_arrays_are_refused(space, named):
+    def make():
+        env = TickEnv()
+        env.observation_space = space
+        return env
+
+    with pytest.raises(NotImplementedError, match=named):
+        sync_of(make, 2)
+    with pytest.raises((NotImplementedError, TypeError, AssertionError)):  # as here
+        DummyVecEnv([make])
+
+
+def test_one_environment_cannot_be_two():
+    env = TickEnv()
+    with pytest.raises(ValueError, match="got the same one several times"):
+        sync_of(lambda: env, 2)
+
+
+class Grid(spaces.Space):
+    """A space that neither Gymnasium nor Stable-Baselines3 knows."""
+
+    def __init__(self):
+        super().__init__((2, 3), np.int64)
+
+
+def sampled(observation_space, action_space):
+    """Return a function for environments that observe samples and note their actions."""
+
+    class Sampled(gym.Env):
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            self.observation_space.seed(seed)
+            return self.observation_space.sample(), {}
+
+        def step(self, action):
+            assert self.action_space.contains(action)
+            return self.observation_space.sample(), 0.0, False, False, {"action": str(action)}
+
+    def make():
+        env = Sampled()
+        env.observation_space, env.action_space = observation_space, action_space
+        return copy.deepcopy(env)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(5),
+        spaces.MultiDiscrete([2, 3]),
+        spaces.MultiBinary(3),
+        spaces.Box(0, 1, (2, 2), np.float64),
+        spaces.Dict(a=NUMBER, b=spaces.Discrete(3)),
+        spaces.Tuple([NUMBER, spaces.Discrete(3)]),
+    ],
+    ids=lambda space: type(space).__name__,
+)
+def test_any_space_of_arrays(space):
+    make = sampled(space, space)
+    env, dummy = sync_of(make, 3), DummyVecEnv([lambda: Monitor(make())] * 3)
+    env.seed(1)
+    dummy.seed(1)
+    space.seed(2)
+    actions = [[space.sample() for _ in range(3)] for _ in range(4)]
+    seen, expected = play(env, actions), play(dummy, actions)
+    np.testing.assert_equal(seen, expected)
+    assert type(seen[0][0]) is type(expected[0][0]) or isinstance(expected[0][0], dict)
+
+
+def test_observations_of_an_unknown_space():
+    class GridEnv(TickEnv):
+        observation_space = Grid()
+
+        def _observation(self):
+            return np.full((2, 3), self.tick)
+
+    env, dummy = sync_of(GridEnv, 4), DummyVecEnv([lambda: Monitor(GridEnv())] * 4)
+    assert_same_play(env, dummy, 20, 0)
