@@ -27,8 +27,8 @@ class GruSequence(th.autograd.Function):
     """A layer of ``nn.GRU`` over packed sequences, given what the inputs add to the gates.
 
     It computes what ``nn.GRU`` does on a ``PackedSequence``, with the gradient through time written
-    out by hand: on a CPU that takes fewer and larger operations than torch's own, which has no
-    fused kernel there.
+    out by hand: on a CPU, where torch has no fused kernel for a GRU, that takes fewer operations a
+    step than torch's own. docs/performance.md says where it is faster, and by how much.
     """
 
     @staticmethod
@@ -52,51 +52,55 @@ class GruSequence(th.autograd.Function):
         """
         size, before = hidden.shape[1], hidden
         outputs = gates.new_empty(len(gates), size)
-        saved = []
-        steps = (th.split(gates, batch_sizes), th.split(outputs, batch_sizes))
-        for n, gate, output in zip(batch_sizes, *steps, strict=True):
+        new = th.empty_like(outputs)
+        # First what the states add to the gates, then reset and update themselves.
+        recurrent = th.empty_like(gates)
+        sizes = [2 * size, size]
+        columns = (recurrent, *gates.split(sizes, 1), *recurrent.split(sizes, 1), new, outputs)
+        steps = zip(batch_sizes, *(column.split(batch_sizes) for column in columns), strict=True)
+        for n, added, from_both, from_new, both, new_h, candidate, output in steps:
             hidden = hidden[:n]
-            recurrent = th.addmm(bias, hidden, weight.T)
-            both = (gate[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid_()
-            new_h = recurrent[:, 2 * size :]
-            new = th.addcmul(gate[:, 2 * size :], both[:, :size], new_h)
-            new.mul_(2).sigmoid_().mul_(2).sub_(1)  # tanh, which torch computes more slowly
-            saved += [both, new, new_h]
-            hidden = th.lerp(new, hidden, both[:, size:], out=output)
+            th.addmm(bias, hidden, weight.T, out=added)
+            reset, update = both.add_(from_both).sigmoid_().chunk(2, dim=1)
+            th.addcmul(from_new, reset, new_h, out=candidate).tanh_()
+            hidden = th.lerp(candidate, hidden, update, out=output)
         ctx.batch_sizes = batch_sizes
-        ctx.save_for_backward(weight, before, outputs, *saved)
+        ctx.save_for_backward(weight, before, outputs, new, recurrent)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor | None, ...]:
         """Return the gradients of the arguments of :meth:`forward`."""
-        weight, before, outputs, *saved = ctx.saved_tensors
+        weight, before, outputs, new, recurrent = ctx.saved_tensors
         batch_sizes = ctx.batch_sizes
-        size = outputs.shape[1]
+        reset, update, new_h = recurrent.chunk(3, dim=1)
         # The state before each step: that after the step before it, of the sequences that go on.
         earlier = [before, *outputs.split(batch_sizes)]
         hiddens = th.cat([state[:n] for state, n in zip(earlier, batch_sizes, strict=False)])
-        d_gates = outputs.new_empty(len(outputs), 3 * size)
-        d_recurrent = th.empty_like(d_gates)
-        rows = [
-            tensor.split(batch_sizes) for tensor in (gradients[0], hiddens, d_gates, d_recurrent)
-        ]
-        carried = outputs.new_empty(0, size)
-        for step in reversed(range(len(batch_sizes))):
-            from_output, hidden, from_gates, from_recurrent = (row[step] for row in rows)
-            both, new, new_h = saved[3 * step : 3 * step + 3]
-            reset, update = both[:, :size], both[:, size:]
-            d_hidden = from_output.clone()
+        # A step's gradients are those of its state times these slopes, worked out for all steps
+        # at once: only the states' gradients must be worked out one after the other.
+        d_new = (1 - update) * (1 - new * new)
+        slopes = th.stack(
+            [
+                d_new * new_h * reset * (1 - reset),
+                (hiddens - new) * update * (1 - update),
+                d_new * reset,
+            ],
+            dim=1,
+        )
+        d_hiddens = gradients[0].clone()
+        d_recurrent = th.empty_like(slopes)
+        columns = (d_hiddens, update, slopes, d_recurrent)
+        steps = zip(*(column.split(batch_sizes) for column in columns), strict=True)
+        carried = outputs.new_empty(0, outputs.shape[1])
+        for d_hidden, keep, slope, d_added in reversed(list(steps)):
             d_hidden[: len(carried)] += carried
-            d_new = from_gates[:, 2 * size :]
-            th.mul(d_hidden - d_hidden * update, 1 - new * new, out=d_new)
-            th.mul(d_new, new_h, out=from_gates[:, :size])
-            th.mul(d_hidden, hidden - new, out=from_gates[:, size : 2 * size])
-            from_gates[:, : 2 * size].mul_(both - both * both)
-            from_recurrent[:, : 2 * size] = from_gates[:, : 2 * size]
-            th.mul(d_new, reset, out=from_recurrent[:, 2 * size :])
-            carried = th.addmm(d_hidden * update, from_recurrent, weight)
-        return d_gates, carried, d_recurrent.T @ hiddens, d_recurrent.sum(dim=0), None
+            th.mul(d_hidden.unsqueeze(1), slope, out=d_added)
+            carried = th.addmm(d_hidden * keep, d_added.flatten(1), weight)
+        d_gates = d_recurrent.flatten(1)
+        d_weight, d_bias = d_gates.T @ hiddens, d_gates.sum(dim=0)
+        th.mul(d_hiddens, d_new, out=d_recurrent[:, 2])  # the new gate adds the inputs undamped
+        return d_gates, carried, d_weight, d_bias, None
 
 
 class GruActorCriticPolicy(RecurrentActorCriticPolicy):

@@ -118,7 +118,7 @@ def test_sequences_equal_single_steps(policy, kwargs, where):
         th.testing.assert_close(given, wanted, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize("lengths", [[1], [7, 7, 7], [5, 3, 3, 1]])
+@pytest.mark.parametrize("lengths", [[1], [7, 7, 7], [5, 3, 3, 1], [120], [60, 2]])
 def test_gradients_are_those_of_torch(lengths):
     th.manual_seed(0)
     gru = nn.GRU(5, 4).double()
