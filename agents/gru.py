@@ -315,7 +315,7 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         n_seq = hidden.shape[1]
         features = features.reshape(n_seq, -1, features.shape[-1]).transpose(0, 1)
         starts = episode_starts.reshape(n_seq, -1).T
-        length = len(starts)
+        length = starts.shape[0]
 
         def restart(hidden: th.Tensor, step: int) -> th.Tensor:
             return self._restart(_part(obs, slice(step, None, length)), hidden, starts[step])
@@ -336,11 +336,8 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
     def _restart(self, obs: PyTorchObs, hidden: th.Tensor, episode_starts: th.Tensor) -> th.Tensor:
         """Return the hidden states, those of a new episode where one starts."""
-        which = episode_starts.nonzero().squeeze(1)
-        if len(which) == 0:
-            return hidden
-        initial = self.initial_state(_part(obs, which))
-        return hidden.index_copy(1, which, initial.type_as(hidden))
+        started = episode_starts.bool().view(1, -1, 1)
+        return th.where(started, self.initial_state(obs).type_as(hidden), hidden)
 
     def _sequences(
         self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
@@ -352,9 +349,13 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         :return: the outputs, shape (n_steps, hidden_size), and, if the sequences are of equal
             length, the states after them
         """
-        if inputs.is_cuda:  # where torch has a fused kernel
+        if self._run_by_torch(inputs, batch_sizes):
+            hidden = hidden.contiguous()
+            if batch_sizes[0] == batch_sizes[-1]:
+                outputs, hidden = gru(inputs.unflatten(0, (len(batch_sizes), -1)), hidden)
+                return outputs.flatten(end_dim=1), hidden
             packed = nn.utils.rnn.PackedSequence(inputs, th.tensor(batch_sizes))
-            outputs, hidden = gru(packed, hidden.contiguous())
+            outputs, hidden = gru(packed, hidden)
             return outputs.data, hidden
         first, *others = gru.all_weights
         gates = self._input_gates(inputs, first[0], first[2])
@@ -364,6 +365,14 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
             gates = functional.linear(states[-1], input_weight, input_bias)
             states.append(run(gates, start, weight, bias, batch_sizes))
         return states[-1], th.stack([state[-batch_sizes[-1] :] for state in states])
+
+    @staticmethod
+    def _run_by_torch(inputs: th.Tensor, batch_sizes: BatchSizes) -> bool:
+        """Return whether to leave it to torch's own GRU.
+
+        On a GPU it has a fused kernel; on a CPU it is slower only where it goes back in time.
+        """
+        return inputs.is_cuda or len(batch_sizes) == 1 or not th.is_grad_enabled()
 
     def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
         """Return what the inputs add to the first layer's gates, (n_steps, 3 * hidden_size)."""
@@ -387,7 +396,7 @@ def _usual_extractor(observation_space: spaces.Space[Any]) -> type[Any]:
 
 
 def _batch_size(obs: PyTorchObs) -> int:
-    return len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
+    return (next(iter(obs.values())) if isinstance(obs, dict) else obs).shape[0]
 
 
 def _part(obs: PyTorchObs, which: slice | th.Tensor) -> PyTorchObs:

@@ -136,6 +136,26 @@ def test_gradients_are_those_of_torch(lengths):
     th.testing.assert_close(*gradients, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("lengths", [[1, 1], [7, 7, 7], [5, 3, 3, 1], [120]])
+@pytest.mark.parametrize(("policy", "kwargs"), POLICIES[:2])
+def test_sequences_are_the_same_with_and_without_gradients(policy, kwargs, lengths):
+    """With gradients they are our own, without them torch's."""
+    policy = make_model(policy, kwargs).policy
+    gru = policy.lstm_actor
+    packed = nn.utils.rnn.pack_sequence([th.randn(length, gru.input_size) for length in lengths])
+    hidden = th.randn(gru.num_layers, len(lengths), gru.hidden_size)
+    arguments = (gru, packed.data, hidden, packed.batch_sizes.tolist())
+    ours = policy._sequences(*arguments)
+    with th.no_grad():
+        theirs = policy._sequences(*arguments)
+    expected = gru(packed, hidden)
+    th.testing.assert_close(ours[0], expected[0].data, atol=1e-6, rtol=1e-5)
+    th.testing.assert_close(theirs[0], expected[0].data, atol=1e-6, rtol=1e-5)
+    if len(set(lengths)) == 1:
+        for given in (ours, theirs):
+            th.testing.assert_close(given[1], expected[1], atol=1e-6, rtol=1e-5)
+
+
 def test_a_start_at_the_first_step_is_one_fused_call(monkeypatch):
     model = make_model(ToolArithGruPolicy, {})
     obs, states, actions = random_batch(model, 6, 7)
