@@ -117,8 +117,10 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
     :param hidden_size: units of each GRU layer, at least 1
     :param n_layers: layers of each GRU, at least 1
     :param shared_gru: whether actor and critic share one GRU, or else have one each
-    :param features_extractor_class: by default the usual one for the observation space: a CNN for
-        images, a combined extractor for a Dict, else flattening
+    :param features_extractor_class: by default the one of Stable-Baselines3's policies for the
+        observation space: a CNN for images, a combined extractor for a Dict, else flattening
+    :param normalize_images: whether images are uint8, 0 to 255, and are to be divided by 255; if
+        not, every Box of three dimensions is an image, channels first, that is taken as it is
     :param kwargs: further arguments of Stable-Baselines3's ``ActorCriticPolicy``; ``net_arch``
         sets the layers between the GRU and the heads
     """
@@ -132,6 +134,7 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         n_layers: int = 1,
         shared_gru: bool = True,
         features_extractor_class: type[Any] | None = None,
+        normalize_images: bool = True,
         **kwargs: Any,
     ) -> None:
         if hidden_size < 1 or n_layers < 1:
@@ -150,7 +153,8 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
             action_space,
             lr_schedule,
             features_extractor_class=features_extractor_class
-            or _usual_extractor(observation_space),
+            or _usual_extractor(observation_space, normalize_images),
+            normalize_images=normalize_images,
             **kwargs,
         )
 
@@ -389,10 +393,11 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         return data
 
 
-def _usual_extractor(observation_space: spaces.Space[Any]) -> type[Any]:
+def _usual_extractor(observation_space: spaces.Space[Any], normalize_images: bool) -> type[Any]:
     if isinstance(observation_space, spaces.Dict):
         return CombinedExtractor
-    return NatureCNN if is_image_space(observation_space) else FlattenExtractor
+    is_image = is_image_space(observation_space, normalized_image=not normalize_images)
+    return NatureCNN if is_image else FlattenExtractor
 
 
 def _batch_size(obs: PyTorchObs) -> int:

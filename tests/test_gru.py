@@ -10,6 +10,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from torch import nn
 
 from agents import GruActorCriticPolicy, ToolArithGruPolicy
@@ -177,6 +178,7 @@ def test_a_start_at_the_first_step_is_one_fused_call(monkeypatch):
     [
         spaces.Box(-1, 1, (4,)),
         spaces.Box(0, 255, (3, 36, 36), np.uint8),
+        spaces.Box(0, 255, (36, 36, 3), np.uint8),
         spaces.Discrete(5),
         spaces.MultiDiscrete([3, 4]),
         spaces.MultiBinary(3),
@@ -200,6 +202,35 @@ def test_any_observation_space(space, shared):
     action, state = model.predict(model.observation_space.sample())
     assert action.shape == ()
     assert state[0].shape == (1, 1, 8)
+
+
+READY, RAW = spaces.Box(0, 1, (3, 36, 36)), spaces.Box(0, 255, (3, 36, 36), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("space", "normalize_images", "extractor", "images"),
+    [
+        (RAW, True, NatureCNN, 1),
+        (RAW, False, NatureCNN, 1),
+        (READY, False, NatureCNN, 1),
+        (READY, True, FlattenExtractor, 0),
+        (spaces.Box(0, 1, (36, 36)), False, FlattenExtractor, 0),
+        (spaces.Dict(a=READY, b=RAW, c=spaces.Discrete(3)), False, CombinedExtractor, 2),
+        (spaces.Dict(a=READY, b=RAW, c=spaces.Discrete(3)), True, CombinedExtractor, 1),
+    ],
+)
+def test_images_are_seen_by_a_cnn(space, normalize_images, extractor, images, tmp_path):
+    """As Stable-Baselines3 has it: what is not to be normalized is an image by its shape alone."""
+    kwargs = {"normalize_images": normalize_images, "hidden_size": 8}
+    env = AnySpaceEnv(space)
+    model = RecurrentPPO(
+        GruActorCriticPolicy, env, n_steps=8, policy_kwargs=kwargs, seed=0, device="cpu"
+    ).learn(8)
+    model.policy.save(tmp_path / "policy.pt")
+    for policy in (model.policy, GruActorCriticPolicy.load(tmp_path / "policy.pt", device="cpu")):
+        assert type(policy.features_extractor) is extractor
+        convolutions = [each for each in policy.modules() if isinstance(each, NatureCNN)]
+        assert len(convolutions) == images
 
 
 @pytest.mark.parametrize("action_space", [spaces.Box(-1, 1, (2,)), spaces.MultiDiscrete([2, 3])])
