@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.callbacks import MaskableRecurrentEvalCallback
     from agents.gru import GruActorCriticPolicy
     from agents.masking import evaluate_policy
     from agents.paper_policy import ToolArithGruPolicy
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GruActorCriticPolicy",
     "GymVecEnv",
+    "MaskableRecurrentEvalCallback",
     "MaskableRecurrentPPO",
     "RecurrentA2C",
     "ToolArithGruPolicy",
@@ -23,6 +25,7 @@ __all__ = [
 _HOMES = {
     "GruActorCriticPolicy": "agents.gru",
     "GymVecEnv": "agents.vec_env",
+    "MaskableRecurrentEvalCallback": "agents.callbacks",
     "MaskableRecurrentPPO": "agents.recurrent_ppo",
     "RecurrentA2C": "agents.recurrent_a2c",
     "ToolArithGruPolicy": "agents.paper_policy",
