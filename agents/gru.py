@@ -27,8 +27,10 @@ class GruSequence(th.autograd.Function):
     """A layer of ``nn.GRU`` over packed sequences, given what the inputs add to the gates.
 
     It computes what ``nn.GRU`` does on a ``PackedSequence``, with the gradient through time written
-    out by hand: on a CPU, where torch has no fused kernel for a GRU, that takes fewer operations a
-    step than torch's own. docs/performance.md says where it is faster, and by how much.
+    out by hand. On one core of a CPU, where torch has no fused kernel for a GRU, that took between
+    as long (7 steps of 150 sequences) and a thirteenth of the time (512 steps of 32); of what
+    ``nn.GRU`` takes for a tensor of sequences of equal length, between a half (512 steps of 1) and
+    1.3 times (128 steps of 150). ``nn.LSTM``, which has a fused kernel, is up to 7 times as fast.
     """
 
     @staticmethod
@@ -56,9 +58,12 @@ class GruSequence(th.autograd.Function):
         # First what the states add to the gates, then reset and update themselves.
         recurrent = th.empty_like(gates)
         sizes = [2 * size, size]
-        columns = (recurrent, *gates.split(sizes, 1), *recurrent.split(sizes, 1), new, outputs)
-        steps = zip(batch_sizes, *(column.split(batch_sizes) for column in columns), strict=True)
-        for n, added, from_both, from_new, both, new_h, candidate, output in steps:
+        views = (*th.split(gates, sizes, 1), *th.split(recurrent, sizes, 1))
+        columns = (*views, recurrent, new, outputs)
+        by_step = (th.split(column, batch_sizes) for column in columns)
+        for n, from_both, from_new, both, new_h, added, candidate, output in zip(
+            batch_sizes, *by_step, strict=True
+        ):
             hidden = hidden[:n]
             th.addmm(bias, hidden, weight.T, out=added)
             reset, update = both.add_(from_both).sigmoid_().chunk(2, dim=1)
@@ -91,7 +96,7 @@ class GruSequence(th.autograd.Function):
         d_hiddens = gradients[0].clone()
         d_recurrent = th.empty_like(slopes)
         columns = (d_hiddens, update, slopes, d_recurrent)
-        steps = zip(*(column.split(batch_sizes) for column in columns), strict=True)
+        steps = zip(*(th.split(column, batch_sizes) for column in columns), strict=True)
         carried = outputs.new_empty(0, outputs.shape[1])
         for d_hidden, keep, slope, d_added in reversed(list(steps)):
             d_hidden[: len(carried)] += carried
@@ -356,7 +361,7 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         if self._run_by_torch(inputs, batch_sizes):
             hidden = hidden.contiguous()
             if batch_sizes[0] == batch_sizes[-1]:
-                outputs, hidden = gru(inputs.unflatten(0, (len(batch_sizes), -1)), hidden)
+                outputs, hidden = gru(inputs.reshape(len(batch_sizes), -1, inputs.shape[1]), hidden)
                 return outputs.flatten(end_dim=1), hidden
             packed = nn.utils.rnn.PackedSequence(inputs, th.tensor(batch_sizes))
             outputs, hidden = gru(packed, hidden)
