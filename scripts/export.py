@@ -1,0 +1,56 @@
+"""Write a saved recurrent model as an ONNX file, which plays without torch.
+
+    python scripts/export.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
+
+Then the model and the file play every problem of the stages, and must emit the same tokens.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from saved import SavedModelSettings
+from show import stop
+
+from agents.evaluation import greedy_episodes
+from agents.export import OnnxPolicy, export_onnx
+from toolenv_gym import oracle
+
+
+@dataclass
+class ExportSettings(SavedModelSettings):
+    out: Path | None = None
+    """the ONNX file; by default model.onnx in the run's folder, or beside the model file"""
+
+    @property
+    def file(self) -> Path:
+        """The ONNX file."""
+        beside = self.model / "model.onnx" if self.model.is_dir() else self.model
+        return self.out or beside.with_suffix(".onnx")
+
+
+def main() -> None:
+    settings = tyro.cli(ExportSettings, description=__doc__)
+    differences = 0
+    try:
+        _, model, _, tasks = settings.open()
+        export_onnx(model.policy, settings.file, settings.masks)
+        print(f"{settings.file} is written")
+        exported = OnnxPolicy(settings.file, model.observation_space)
+        for task in tasks:
+            digits = oracle.all_digits(task.stage)
+            tokens, others = (
+                greedy_episodes(player, task, digits, settings.masks).tokens
+                for player in (model, exported)
+            )
+            different = int((tokens != others).any(axis=1).sum())
+            print(f"stage {task.stage}: {different:,} of {len(digits):,} problems played otherwise")
+            differences += different
+    except (OSError, ValueError) as error:
+        stop(error)
+    sys.exit(differences > 0)
+
+
+if __name__ == "__main__":
+    main()
