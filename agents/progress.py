@@ -11,17 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import (
-    KVWriter,
-    Logger,
-    TensorBoardOutputFormat,
-    filter_excluded_keys,
-)
+from stable_baselines3.common.logger import KVWriter, Logger, filter_excluded_keys
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 from agents.evaluation import evaluate
-from agents.files import read_rows, write_atomically, write_rows
+from agents.event_file import EventFile
+from agents.files import read_rows, save_atomically, write_rows
 from toolenv_gym.oracle import Task
 
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
@@ -59,12 +54,8 @@ def make_logger(folder: Path, steps: int) -> Logger:
     :param folder: of the run
     :param steps: the environment steps that the run goes on from, 0 for a new one
     """
-    events = TensorBoardOutputFormat(str(folder))
-    if steps:
-        # TensorBoard then drops what other files of the folder hold of this step and later ones.
-        start = Event(step=steps + 1, session_log=SessionLog(status=SessionLog.START))
-        events.writer.file_writer.add_event(start, steps + 1)
-    return Logger(str(folder), [ProgressTable(folder / "progress.csv", steps), events])
+    logs = [ProgressTable(folder / "progress.csv", steps), EventFile(folder, steps and steps + 1)]
+    return Logger(str(folder), logs)
 
 
 class Checkpoints(BaseCallback):
@@ -117,12 +108,12 @@ class Checkpoints(BaseCallback):
         self._log()
         write_rows(self._folder / "evaluations.csv", self._rows)
         if isinstance(self.model, OffPolicyAlgorithm):
-            write_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
-        write_atomically(self._folder / "checkpoint.zip", self.model.save)
+            save_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
+        save_atomically(self._folder / "checkpoint.zip", self.model.save)
 
     def _log(self) -> None:
         self._log_due = self.num_timesteps + LOG_EVERY
-        self.model.dump_logs()  # type: ignore[attr-defined]  # all learners here have it
+        self.model.dump_logs()
 
 
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
