@@ -6,7 +6,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.files import read_rows, write_rows
+from agents.files import only_writer, read_rows, write_rows
 
 Row = dict[str, Any]
 Job = TypeVar("Job", bound=Hashable)
@@ -24,15 +24,17 @@ def run_missing(
     :param run: returns the rows of a job; a function that can be pickled
     :param job_of: the job that a row of the file is a result of
     :return: after the start and after each job, how many are finished and how many there are
+    :raises BlockingIOError: another process is adding to the file
     """
-    rows = read_rows(file)
-    finished = {job_of(row) for row in rows}
-    missing = [job for job in jobs if job not in finished]
-    done = len(jobs) - len(missing)
-    yield done, len(jobs)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, job) for job in missing]):
-            rows += future.result()
-            write_rows(file, rows)
-            done += 1
-            yield done, len(jobs)
+    with only_writer(file.with_name(f"{file.name}.lock"), file):
+        rows = read_rows(file)
+        finished = {job_of(row) for row in rows}
+        missing = [job for job in jobs if job not in finished]
+        done = len(jobs) - len(missing)
+        yield done, len(jobs)
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(run, job) for job in missing]):
+                rows += future.result()
+                write_rows(file, rows)
+                done += 1
+                yield done, len(jobs)

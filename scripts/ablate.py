@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from arguments import parse
 from show import (
     job_progress,
     save_ablation_figure,
@@ -37,14 +37,14 @@ class AblateSettings:
 
 
 def main() -> None:
-    settings = tyro.cli(AblateSettings, description=__doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    settings = parse(AblateSettings, __doc__)
     seeds = range(settings.seeds)
     try:
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
         job_progress(
             run_ablation(variants(), seeds, settings.updates, settings.out, settings.processes)
         )
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         stop(error)
     rows = [row for row in read_rows(settings.out) if row["updates"] == settings.updates]
     rows = [row for row in rows if row["seed"] in seeds]

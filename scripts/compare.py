@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import tyro
-from show import by_columns, job_progress, span
+from arguments import parse
+from show import by_columns, job_progress, span, stop
 
 from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
 from agents.files import markdown_table, read_rows, write_atomically
@@ -94,19 +94,22 @@ def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: P
 
 
 def main() -> None:
-    settings = tyro.cli(CompareSettings, description=__doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.runs.mkdir(parents=True, exist_ok=True)
-    job_progress(
-        run_comparison(
-            settings.variants,
-            range(settings.seeds),
-            settings.budget,
-            settings.out,
-            settings.runs,
-            settings.processes,
+    settings = parse(CompareSettings, __doc__)
+    try:
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
+        settings.runs.mkdir(parents=True, exist_ok=True)
+        job_progress(
+            run_comparison(
+                settings.variants,
+                range(settings.seeds),
+                settings.budget,
+                settings.out,
+                settings.runs,
+                settings.processes,
+            )
         )
-    )
+    except (OSError, ValueError) as error:
+        stop(error)
     rows = [
         row
         for row in read_rows(settings.out)
