@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from agents.evaluation import evaluate
 from agents.parallel import Row, run_missing
 from agents.progress import read_evaluations
-from agents.training import TrainSettings, open_run, train
+from agents.runs import open_run
+from agents.training import TrainSettings, train
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task
 
@@ -58,7 +59,8 @@ def run(folder: Path, job: Job) -> list[Row]:
         **VARIANTS[job.variant],
     )
     start = time.process_time()
-    model = train(*open_run(settings), progress_bar=False)
+    with open_run(settings) as out:
+        model = train(settings, out, progress_bar=False)
     seconds = time.process_time() - start
     rows = []
     for stage in settings.stage:

@@ -1,23 +1,14 @@
-"""A training run: its settings, its folder, and how a killed one goes on.
+"""A training run: its settings, its learner, its checkpoints."""
 
-The folder of a run holds
-
-- ``settings.json``: what was asked for
-- ``checkpoint.zip`` (and ``replay_buffer.pkl`` for off-policy learners): the last checkpoint
-- ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
-- ``progress.csv`` and TensorBoard events: the log (:mod:`agents.progress`)
-- ``model.zip``: the finished model
-"""
-
-import dataclasses
-import itertools
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import ProgressBarCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.algorithms import (
@@ -26,7 +17,6 @@ from agents.algorithms import (
     load_model,
     make_model,
     make_training_env,
-    saved_timesteps,
 )
 from agents.curriculum import (
     Curriculum,
@@ -36,7 +26,9 @@ from agents.curriculum import (
     PublishedCurriculum,
     ThresholdCurriculum,
 )
-from agents.files import write_atomically
+from agents.devices import check_device
+from agents.files import save_atomically
+from agents.interrupts import StopOnSignal
 from agents.paper_policy import ToolArithGruPolicy
 from agents.progress import Checkpoints, make_logger
 from toolenv_gym import rules
@@ -44,6 +36,7 @@ from toolenv_gym.arguments import check_shaping, check_stages
 from toolenv_gym.oracle import Task
 
 SUCCESS_THRESHOLD = 0.5  # of the threshold curriculum
+SEEDS = 2**32  # as many as NumPy's global generator takes
 
 WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
 AlgorithmName = Literal[
@@ -99,7 +92,17 @@ class TrainSettings:
     """go on with the killed run in --out (by default the newest of its kind) from its checkpoint"""
 
     def check(self) -> None:
-        """Raise a ValueError that names what cannot be."""
+        """Raise a ValueError that names what cannot be, at all or on this machine."""
+        self.check_task()
+        cores = os.cpu_count() or 1
+        if not 1 <= self.threads <= cores:
+            raise ValueError(
+                f"threads must be 1 to {cores}, the cores of this machine, got {self.threads}"
+            )
+        check_device(self.device)
+
+    def check_task(self) -> None:
+        """Raise a ValueError that names what cannot be on any machine."""
         self.stage = check_stages(self.stage)
         self.shaping = check_shaping(self.shaping)
         if self.curriculum == "guided" and self.masks:
@@ -111,19 +114,20 @@ class TrainSettings:
             )
         if self.curriculum == "published" and self.stage != (0, 1, 2):
             raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
-        for name in ("n_envs", "total_timesteps", "threads", "evaluate_every"):
+        for name in ("n_envs", "total_timesteps", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.n_envs > self.total_timesteps:
+            raise ValueError(
+                f"n_envs must be at most total_timesteps, a step of each: got {self.n_envs} "
+                f"environments for {self.total_timesteps} steps"
+            )
         if self.history < 0:
             raise ValueError(f"history must be at least 0, got {self.history}")
         if self.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
             raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
-        try:
-            th.device("cpu" if self.device == "auto" else self.device)
-        except RuntimeError as error:
-            raise ValueError(f"device must be auto or one of torch's: {error}") from error
+        if not 0 <= self.seed < SEEDS:
+            raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
 
     @property
     def rule_set(self) -> int:
@@ -138,78 +142,23 @@ class TrainSettings:
         return self.curriculum or default
 
 
-# May differ when a run goes on; all else must be as it was.
-_CHANGEABLE = {"total_timesteps", "device", "threads", "out", "resume"}
-
-
-def open_run(settings: TrainSettings) -> tuple[TrainSettings, Path]:
-    """Make the folder of a new run, or find that of the run to go on with.
-
-    :return: the settings in force (a resumed run's own, where ``settings`` leaves the default)
-        and the folder
-    :raises FileExistsError: the folder already holds a run, and ``resume`` is not set
-    :raises FileNotFoundError: there is no run to go on with
-    :raises ValueError: a setting cannot be, or contradicts those of the run to go on with
-    """
-    settings.check()
-    folder = settings.out or _default_folder(settings)
-    file = folder / "settings.json"
-    if not settings.resume:
-        if file.exists():
-            raise FileExistsError(
-                f"{folder} already holds a run: pass --resume to go on with it, or another --out"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    else:
-        if not file.exists():
-            raise FileNotFoundError(f"there is no run to resume in {folder}")
-        settings = _resumed(settings, json.loads(file.read_text()), folder)
-    saved = {key: getattr(settings, key) for key in _names() if key not in ("out", "resume")}
-    write_atomically(file, lambda path: path.write_text(json.dumps(saved, indent=2) + "\n"))
-    return settings, folder
-
-
-def _names() -> list[str]:
-    return [field.name for field in dataclasses.fields(TrainSettings)]
-
-
-def _default_folder(settings: TrainSettings) -> Path:
-    """Return runs/NAME_1, or the first free number, or to resume, the last one used."""
-    name = f"{settings.env}_{settings.algo}_seed{settings.seed}"
-    numbers = itertools.count(1)
-    free = next(n for n in numbers if not Path("runs", f"{name}_{n}").exists())
-    return Path("runs", f"{name}_{max(free - 1, 1) if settings.resume else free}")
-
-
-def _resumed(asked: TrainSettings, saved: dict[str, Any], folder: Path) -> TrainSettings:
-    """Return a run's own settings, with those changes that are allowed."""
-    saved["stage"] = tuple(saved["stage"])
-    default = TrainSettings()
-    merged = dataclasses.replace(asked)
-    for name, value in saved.items():
-        given = getattr(asked, name)
-        if given == getattr(default, name):
-            setattr(merged, name, value)
-        elif given != value and name not in _CHANGEABLE:
-            raise ValueError(f"the run in {folder} has {name} {value}, not {given}")
-    return merged
-
-
-def describe_start(settings: TrainSettings, folder: Path) -> str:
-    """Return a line for the user: whether a run starts or goes on, and how to resume it."""
-    checkpoint = folder / "checkpoint.zip"
-    start = f"New run in {folder}"
-    if checkpoint.exists():
-        steps = saved_timesteps(checkpoint)
-        start = f"Resuming the run in {folder} from its checkpoint at {steps:,} steps"
-    return f"{start}, to {settings.total_timesteps:,} steps. To resume: --resume --out {folder}"
-
-
 def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> BaseAlgorithm:
     """Train, from the last checkpoint if the folder has one, and save ``model.zip``.
 
     A run that goes on starts new episodes with new random draws: it is not, step by step, the run
     that was not interrupted.
+    """
+    model = prepare(settings, folder)
+    learn(model, settings, folder, progress_bar)
+    return model
+
+
+def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
+    """Return the learner in its environments, from the last checkpoint if the folder has one.
+
+    :raises MemoryError: the environments do not fit
+    :raises OSError: a file of the checkpoint is missing
+    :raises ValueError: a file of the checkpoint is damaged
     """
     th.set_num_threads(settings.threads)
     checkpoint = folder / "checkpoint.zip"
@@ -225,27 +174,50 @@ def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> B
     if checkpoint.exists():
         _, model = load_model(checkpoint, settings.device)
         model.set_env(env)
-        model.set_random_seed(settings.seed + model.num_timesteps)
+        model.set_random_seed((settings.seed + model.num_timesteps) % SEEDS)
         if isinstance(model, OffPolicyAlgorithm):
             model.load_replay_buffer(folder / "replay_buffer.pkl")
-    else:
-        use_masking = settings.masks or settings.schedule == "guided"
-        model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+        return model
+    use_masking = settings.masks or settings.schedule == "guided"
+    return make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+
+
+def learn(
+    model: BaseAlgorithm,
+    settings: TrainSettings,
+    folder: Path,
+    progress_bar: bool = True,
+    stop: StopOnSignal | None = None,
+) -> bool:
+    """Train a prepared learner to the end, and save ``model.zip``; tell whether it came to the end.
+
+    :param stop: if it ends the training before, there is a checkpoint, but no ``model.zip``
+    :raises OSError: a file could not be written; the last checkpoint is as it was
+    """
     curriculum: Curriculum = getattr(model, "curriculum", None) or _curriculum(settings)
-    model.set_logger(make_logger(folder, model.num_timesteps))
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
     checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masks)
-    model.learn(
-        max(settings.total_timesteps - model.num_timesteps, 0),
-        callback=[CurriculumCallback(curriculum), checkpoints],
-        log_interval=None,  # type: ignore[arg-type]  # the checkpoints log
-        reset_num_timesteps=False,
-        progress_bar=progress_bar,
-    )
-    model.logger.close()
+    bar = ProgressBarCallback()
+    callbacks = [CurriculumCallback(curriculum), *([stop] if stop else []), checkpoints]
+    model.set_logger(make_logger(folder, model.num_timesteps))
+    try:
+        model.learn(
+            max(settings.total_timesteps - model.num_timesteps, 0),
+            callback=[*callbacks, *([bar] if progress_bar else [])],
+            log_interval=None,  # type: ignore[arg-type]  # the checkpoints log
+            reset_num_timesteps=False,
+        )
+    finally:
+        if hasattr(bar, "pbar"):
+            bar.pbar.close()  # else the terminal is left without its cursor
+        model.logger.close()
+    env = model.get_env()
+    assert env is not None
     env.close()
-    write_atomically(folder / "model.zip", model.save)
-    return model
+    if stop and stop.received:
+        return False
+    save_atomically(folder / "model.zip", model.save)
+    return True
 
 
 def _curriculum(settings: TrainSettings) -> Curriculum:

@@ -4,34 +4,90 @@ python scripts/train.py --algo ppo --env ToolArithMemory-v0 --stage 0 1 --seed 3
 """
 
 import dataclasses
+import io
+import shlex
+import signal
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
-import tyro
+from arguments import parse
 from rich.console import Console
 from show import episode_table, save_learning_curve, score_table, stop, wide_console
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.evaluation import evaluate
 from agents.explanation import explain_episodes, sample_problems
-from agents.files import write_rows
+from agents.files import write_bytes, write_rows
+from agents.interrupts import StopOnSignal
 from agents.progress import read_evaluations
-from agents.training import TrainSettings, describe_start, open_run, train
+from agents.runs import describe_start, newest_run, open_run, read_settings
+from agents.training import TrainSettings, learn, prepare
 from toolenv_gym.oracle import Task
 
 EPISODES = 5  # shown a stage, at the end
 
 
 def main() -> None:
-    console = Console()
-    try:
-        settings, folder = open_run(tyro.cli(TrainSettings, description=__doc__))
-    except (OSError, ValueError) as error:
-        stop(error)
-    console.print(describe_start(settings, folder))
-    try:
-        model = train(settings, folder)
-    except KeyboardInterrupt:
-        sys.exit(f"Interrupted. To go on: --resume --out {folder}")
+    with ExitStack() as stack:
+        try:
+            settings = settings_in_force()
+            folder = stack.enter_context(open_run(settings))
+            start = describe_start(settings, folder)
+            model = prepare(settings, folder)
+        except MemoryError as error:
+            stop(MemoryError(f"no memory for {settings.n_envs:,} environments: {error}"))
+        except (OSError, ValueError) as error:
+            stop(error)
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
+        say(f"{start}\nTo resume it: {resume_command(folder)}")
+        try:
+            with StopOnSignal() as interrupts:
+                finished = learn(model, settings, folder, stop=interrupts)
+            if finished:
+                report(model, settings, folder)
+        except OSError as error:
+            sys.exit(f"error: {error}\n{how_to_go_on(folder)}")
+        except KeyboardInterrupt:
+            say(f"Interrupted; what was saved before is as it was.\n{how_to_go_on(folder)}")
+            sys.exit(128 + signal.SIGINT)
+        if interrupts.received:
+            steps = f"{model.num_timesteps:,} steps"
+            say(f"Stopped at {steps}, with a checkpoint.\n{how_to_go_on(folder)}")
+            sys.exit(128 + interrupts.received)
 
+
+def settings_in_force() -> TrainSettings:
+    """Return the settings given; of a run to go on with, its own where none is given."""
+    given = parse(TrainSettings, __doc__)
+    if not given.resume:
+        return given
+    folder = given.out or newest_run(given)
+    own = dataclasses.replace(read_settings(folder), out=folder, resume=True)
+    return parse(TrainSettings, __doc__, own)
+
+
+def resume_command(folder: Path) -> str:
+    """Return the command that goes on with the run in a folder, as a shell takes it."""
+    return shlex.join([sys.orig_argv[0], sys.argv[0], "--resume", "--out", str(folder)])
+
+
+def how_to_go_on(folder: Path) -> str:
+    """Return a line that says how, after a training that did not come to its end."""
+    if (folder / "checkpoint.zip").exists():
+        return f"To go on: {resume_command(folder)}"
+    return "There was no checkpoint yet: start it again."
+
+
+def say(text: str) -> None:
+    """Print lines as they are: paths may hold square brackets, and are to be copied whole."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
+    """Evaluate the trained agent exactly; write and print scores and some episodes."""
+    console = Console()
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
     scores = [evaluate(model, task, masked=settings.masks) for task in tasks]
     run = {
@@ -53,18 +109,17 @@ def main() -> None:
             model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masks
         )
     ]
-    with (folder / "episodes.txt").open("w") as file:
-        wide_console(file).print(episode_table(episodes))
+    text = io.StringIO()
+    wide_console(text).print(episode_table(episodes))
+    write_bytes(folder / "episodes.txt", text.getvalue().encode())
     wide_console().print(episode_table(episodes))
     console.print(score_table(scores))
     unfinished = model.curriculum.unfinished()
     if unfinished is not None:
-        console.print(
-            f"The curriculum did not end: {unfinished}. More steps may end it: --resume --out "
-            f"{folder} --total-timesteps {2 * model.num_timesteps}",
-            soft_wrap=True,
-        )
-    console.print(f"Model, scores, learning curve and episodes are in {folder}")
+        steps = f"--total-timesteps {2 * model.num_timesteps}"
+        say(f"The curriculum did not end: {unfinished}. More steps may end it:")
+        say(f"{resume_command(folder)} {steps}")
+    say(f"Model, scores, learning curve and episodes are in {folder}")
 
 
 if __name__ == "__main__":

@@ -3,17 +3,17 @@
 import shutil
 
 import pytest
+import short_runs
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import progress
 from agents.files import read_rows
 from agents.progress import STEPS, make_logger, read_evaluations
-from agents.training import TrainSettings, open_run, train
 
 
 def run(folder, **settings):
-    sizes = {"n_envs": 4, "stage": (0,), "device": "cpu", "evaluate_every": 512}
-    train(*open_run(TrainSettings(out=folder, **(sizes | settings))), progress_bar=False)
+    sizes = {"stage": (0,), "evaluate_every": 512}
+    short_runs.run(short_runs.short(folder, **(sizes | settings)))
 
 
 def logged_steps(folder):

@@ -13,45 +13,24 @@ from typing import get_args
 import numpy as np
 import pytest
 from conftest import ROOT
+from short_runs import run, script, short
 from stable_baselines3 import SAC
 
 from agents.algorithms import ALGORITHMS, load_model
 from agents.evaluation import greedy_episodes
 from agents.explanation import sample_problems
-from agents.files import write_atomically
 from agents.one_hot import history_of
 from agents.progress import read_evaluations
+from agents.runs import describe_start, open_run
 from agents.training import (
     AlgorithmName,
     TrainSettings,
     WorldName,
-    describe_start,
     find_model,
-    open_run,
-    train,
 )
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import RULE_SETS
-
-
-def script(name, *arguments, **options):
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / name, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        **options,
-    )
-
-
-def short(out, **settings):
-    sizes = {"n_envs": 4, "total_timesteps": 512, "evaluate_every": 256}
-    return TrainSettings(out=out, device="cpu", **(sizes | settings))
-
-
-def run(settings):
-    settings, folder = open_run(settings)
-    return train(settings, folder, progress_bar=False)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +125,7 @@ def test_every_algorithm_trains_resumes_and_is_recognised(algo, tmp_path):
         for k, v in load_model(tmp_path / "checkpoint.zip", "cpu")[1].policy.state_dict().items()
     )
     resumed = short(tmp_path, algo=algo, n_envs=2, total_timesteps=512, resume=True)
-    assert "Resuming" in describe_start(*open_run(resumed))
+    assert "Resuming" in describe_start(resumed, tmp_path)
     assert run(resumed).num_timesteps >= 512
     steps = [row["timesteps"] for row in read_evaluations(tmp_path) if row["stage"] == 0]
     assert steps == sorted(set(steps))
@@ -178,70 +157,6 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
     first, second, third = (dict(policy.named_parameters()) for policy in policies)
     assert all((first[key] == second[key]).all() for key in first)
     assert not all((first[key] == third[key]).all() for key in first)
-
-
-def test_default_folders_are_numbered(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    name = "runs/ToolArith-v0_maskable_recurrent_ppo_seed0"
-    assert [str(open_run(TrainSettings())[1]) for _ in range(2)] == [f"{name}_1", f"{name}_2"]
-    assert str(open_run(TrainSettings(resume=True))[1]) == f"{name}_2"
-
-
-def test_a_resumed_run_keeps_its_settings(tmp_path):
-    open_run(short(tmp_path, algo="a2c", stage=(1,), seed=5))
-    settings, _ = open_run(TrainSettings(out=tmp_path, resume=True, total_timesteps=2_000))
-    assert (settings.algo, settings.stage, settings.seed) == ("a2c", (1,), 5)
-    assert (settings.n_envs, settings.total_timesteps) == (4, 2_000)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"stage": (0, 3)}, "0, 1 or 2, got 3"),
-        ({"stage": ()}, r"got \(\)"),
-        ({"curriculum": "published", "stage": (0, 1)}, r"of stages 0 1 2, got \(0, 1\)"),
-        ({"curriculum": "guided", "algo": "ppo"}, "ppo knows no masks: .*maskable_recurrent_ppo"),
-        ({"masks": True, "algo": "dqn"}, "dqn knows no masks"),
-        ({"masks": True, "curriculum": "guided"}, "guided curriculum has masks of its own"),
-        ({"shaping": -1.0}, "shaping must be a finite number of at least 0, got -1"),
-        ({"history": -1, "algo": "ppo"}, "history must be at least 0, got -1"),
-        ({"history": 7}, "maskable_recurrent_ppo reads the observation as it is"),
-        ({"n_envs": 0}, "n_envs must be at least 1, got 0"),
-        ({"total_timesteps": -5}, "total_timesteps must be at least 1, got -5"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
-        ({"device": "abacus"}, "device must be auto or one of torch's: .*abacus"),
-    ],
-)
-def test_bad_settings_leave_no_folder(tmp_path, settings, message):
-    out = tmp_path / "run"
-    with pytest.raises(ValueError, match=message):
-        open_run(TrainSettings(out=out, **settings))
-    assert not out.exists()
-
-
-def test_runs_are_not_overwritten_or_mixed_up(tmp_path):
-    open_run(short(tmp_path, seed=1))
-    saved = (tmp_path / "settings.json").read_text()
-    with pytest.raises(FileExistsError, match="--resume"):
-        open_run(short(tmp_path))
-    with pytest.raises(ValueError, match="has seed 1, not 2"):
-        open_run(short(tmp_path, seed=2, resume=True))
-    assert (tmp_path / "settings.json").read_text() == saved
-    with pytest.raises(FileNotFoundError, match="no run to resume"):
-        open_run(short(tmp_path / "elsewhere", resume=True))
-
-
-def test_an_interrupted_write_loses_nothing(tmp_path):
-    file = tmp_path / "file.csv"
-    file.write_text("old")
-
-    def fail(path):
-        path.write_text("half")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(file, fail)
-    assert file.read_text() == "old"
 
 
 # ------------------------------------------------------------------------------- bad files
@@ -306,7 +221,8 @@ def test_bad_arguments_of_explain(finished, arguments, message):
 
 
 def test_a_run_that_is_not_finished_is_evaluated_at_its_checkpoint(tmp_path):
-    open_run(short(tmp_path, env="ToolArithMemory-v0"))
+    with open_run(short(tmp_path, env="ToolArithMemory-v0")):
+        pass
     assert find_model(tmp_path) == (tmp_path / "checkpoint.zip", "ToolArithMemory-v0")
     assert find_model(tmp_path / "other" / "m.zip") == (tmp_path / "other" / "m.zip", None)
 
