@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym.guidance import HIGHEST_GUIDANCE, UNGUIDED
-from toolenv_gym.rules import N_STAGES, Digits
+from toolenv_gym.rules import MAX_CHOICES, N_STAGES, Digits
 
 MAX_BUDGET = 16  # above it the published MUL could overflow an int64
+
+NO_LIMIT = 2**63 - 1  # steps, which no episode reaches
 
 Stage = int | Sequence[int]
 
@@ -56,9 +58,27 @@ def check_guidances(steps: Any) -> tuple[int, ...]:
     return _several(steps, lambda one: _integer(one, 0, HIGHEST_GUIDANCE, message), message)
 
 
+def check_choices(stages: Sequence[int], guidances: Sequence[int]) -> None:
+    """Check that a reset can draw from all pairs of these."""
+    n_choices = len(stages) * len(guidances)
+    if n_choices > MAX_CHOICES:
+        raise ValueError(
+            f"resets draw from at most {MAX_CHOICES:,} pairs of a stage and a number of guided "
+            f"steps, got {n_choices:,}: {len(stages):,} stages times {len(guidances):,}"
+        )
+
+
 def check_max_steps(max_steps: Any) -> int:
     """Return the budget as an int."""
     return _integer(max_steps, 1, MAX_BUDGET, f"max_steps must be an integer 1 to {MAX_BUDGET}")
+
+
+def check_time_limit(max_episode_steps: Any) -> int:
+    """Return the number of steps after which episodes are truncated, ``NO_LIMIT`` for none."""
+    if max_episode_steps is None or max_episode_steps == -1:
+        return NO_LIMIT
+    message = "max_episode_steps must be an integer of at least 1, or None or -1 for no limit"
+    return _integer(max_episode_steps, 1, NO_LIMIT, message)
 
 
 def check_shaping(shaping: Any) -> float:

@@ -16,6 +16,7 @@ from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
 Observation = npt.NDArray[np.int64]
 
 _TOKENS = np.arange(N_TOKENS)
+_NO_TOKENS = np.full(arguments.MAX_BUDGET, -1)
 
 
 class ToolArithEnv(gym.Env[Observation, int | np.integer]):
@@ -122,7 +123,10 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
     left out. `set_stage(stage)` changes the stages from the next reset on, `set_guidance(steps)`
-    has the mask lead through the first steps of a plan that solves the task.
+    has the mask lead through the first steps of a plan that solves the task. The attributes
+    `max_steps` and `shaping` may be set at any time and hold at once; an episode that has already
+    used up a lowered budget ends with the next token, and `info["tokens"]` shows its first
+    `max_steps`.
 
     ```python
     >>> import gymnasium as gym
@@ -151,10 +155,10 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         shaping: float = rules.SHAPING,
         render_mode: str | None = None,
     ) -> None:
-        self.stages = arguments.check_stages(stage)
-        self.guidances: tuple[int, ...] = (UNGUIDED,)
-        self.max_steps = arguments.check_max_steps(max_steps)
-        self.shaping = arguments.check_shaping(shaping)
+        self._guidances: tuple[int, ...] = (UNGUIDED,)
+        self.stages = stage
+        self.max_steps = max_steps
+        self.shaping = shaping
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise error.UnsupportedMode(
                 f"render_mode must be None or one of {self.metadata['render_modes']}, got "
@@ -168,7 +172,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     def set_stage(self, stage: arguments.Stage) -> None:
         """Change the stage or stages that resets draw from; the present episode goes on."""
-        self.stages = arguments.check_stages(stage)
+        self.stages = stage
 
     def set_guidance(self, steps: int | Sequence[int] | None) -> None:
         """Have masks guide: admit only the plan's token first; see :mod:`toolenv_gym.guidance`.
@@ -178,7 +182,47 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         :param steps: how many first steps of an episode are guided, 0 to 6, or several of these:
             each reset draws one; None for the masks of the rules
         """
-        self.guidances = arguments.check_guidances(steps)
+        self.guidances = steps
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages that resets draw from; set as with :meth:`set_stage`."""
+        return self._stages
+
+    @stages.setter
+    def stages(self, stages: arguments.Stage) -> None:
+        stages = arguments.check_stages(stages)
+        arguments.check_choices(stages, self._guidances)
+        self._stages = stages
+
+    @property
+    def guidances(self) -> tuple[int, ...]:
+        """The numbers of guided steps that resets draw from; set as with :meth:`set_guidance`."""
+        return self._guidances
+
+    @guidances.setter
+    def guidances(self, guidances: int | Sequence[int] | None) -> None:
+        guidances = arguments.check_guidances(guidances)
+        arguments.check_choices(self._stages, guidances)
+        self._guidances = guidances
+
+    @property
+    def max_steps(self) -> int:
+        """The budget of tokens, 1 to 16; a change holds at once, in the present episode too."""
+        return self._max_steps
+
+    @max_steps.setter
+    def max_steps(self, max_steps: int) -> None:
+        self._max_steps = arguments.check_max_steps(max_steps)
+
+    @property
+    def shaping(self) -> float:
+        """The weight of the milestones in the reward; a change holds at once."""
+        return self._shaping
+
+    @shaping.setter
+    def shaping(self, shaping: float) -> None:
+        self._shaping = arguments.check_shaping(shaping)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -201,13 +245,13 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             "guidance": self._guidance,
         }
         self._machine = rules.START
-        self._tokens = np.full(arguments.MAX_BUDGET, -1)
+        self._tokens = _NO_TOKENS.copy()
         self._steps = 0
         self._reward = 0.0
         self._started = True
         self._over = False
         self._observation = observation.observe(self._digits, self._stage)
-        return self._observation.copy(), self._info()
+        return self._observation.copy(), self._info(answered=False)
 
     def step(
         self, action: int | np.integer
@@ -225,8 +269,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         token = int(action)
         self._machine, self._reward, self._over = rules.play(
             self.rule_set,
-            self.shaping,
-            self.max_steps,
+            self._shaping,
+            self._max_steps,
             self._digits,
             self._stage,
             self._machine,
@@ -236,7 +280,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         self._tokens[self._steps] = token
         self._steps += 1
         self._observation[observation.PREVIOUS] = token
-        return self._observation.copy(), self._reward, self._over, False, self._info()
+        info = self._info(answered=token == ANS)
+        return self._observation.copy(), self._reward, self._over, False, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it.
@@ -244,14 +289,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         In a guided episode, return which tokens the guidance admits.
         """
         self._check_started()
-        if self._guidance != UNGUIDED:
-            token = guided_token(self.rule_set, self._stage, self._guidance, self._steps)
-            mask: npt.NDArray[np.bool_] = np.equal(_TOKENS, token) | (token < 0)
-            return mask
-        machine = self._machine
-        return _action_mask(
-            self.rule_set, self._stage, machine.acc_full, machine.memory_full, machine.head
-        ).copy()
+        return self._mask().copy()
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
         """Return the state as a line of text (``ansi``) or as a picture (``rgb_array``)."""
@@ -268,7 +306,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             stage=self._stage,
             tokens=tuple(self._tokens[: self._steps].tolist()),
             machine=self._machine,
-            max_steps=self.max_steps,
+            max_steps=max(self.max_steps, self._steps),  # it may have been lowered
             reward=self._reward,
             over=self._over,
         )
@@ -278,18 +316,29 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         if not self._started:
             raise error.ResetNeeded("The episode is not started: call reset() first.")
 
-    def _info(self) -> dict[str, Any]:
+    def _mask(self) -> npt.NDArray[np.bool_]:
+        """Return the action mask, which is not to be changed."""
+        if self._guidance != UNGUIDED:
+            token = guided_token(self.rule_set, self._stage, self._guidance, self._steps)
+            mask: npt.NDArray[np.bool_] = np.equal(_TOKENS, token) | (token < 0)
+            return mask
+        machine = self._machine
+        return _action_mask(
+            self.rule_set, self._stage, machine.acc_full, machine.memory_full, machine.head
+        )
+
+    def _info(self, answered: bool) -> dict[str, Any]:
         machine = self._machine
         answer = (self._digits, self._stage, machine)
-        answered = bool(self._observation[observation.PREVIOUS] == ANS)
-        return self._problem_info | {
+        return {
+            **self._problem_info,
             "accumulator": machine.acc,
             "accumulator_full": bool(machine.acc_full),
             "memory": rules.memory_content(self.rule_set, machine),
             "memory_full": bool(machine.memory_full),
             "steps": self._steps,
-            "tokens": self._tokens[: self.max_steps].copy(),
-            "action_mask": self.action_masks().view(np.int8),
+            "tokens": self._tokens[: self._max_steps].copy(),
+            "action_mask": self._mask().astype(np.int8),
             "is_success": answered and rules.is_correct(self.rule_set, *answer),
             "reached_target": answered and rules.reached_target(*answer),
         }

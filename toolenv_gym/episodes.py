@@ -2,10 +2,11 @@
 
 A column of uint64 words is all that an episode is, beside its random stream:
 
-- word 0: the eight numbers of its observation, a byte each from the lowest. The previous token
-  takes 5 bits of its byte, above it 3 bits hold the guidance (7 for none). The stage takes 2 bits
-  of its byte, then come 5 bits with the number of tokens played, and the highest bit tells that
-  the episode is over;
+- word 0: the eight numbers of its observation, a byte each from the lowest. The last token of the
+  context leaves the highest bit of its byte, which tells that the episode was truncated. The
+  previous token takes 5 bits of its byte, above it 3 bits hold the guidance (7 for none). The stage
+  takes 2 bits of its byte, then come 5 bits with the number of tokens played, and the highest bit
+  tells that the episode was terminated;
 - the further words: the tokens played, a byte each from the lowest.
 
 The machine is not stored: it follows from the digits shown and the tokens, and it is worked out
@@ -47,9 +48,15 @@ _STAGE_MASK = np.uint64(0b11)
 _STEPS_SHIFT = np.uint64(8 * STAGE + 2)
 _STEPS_MASK = np.uint64(0b11111)
 _ONE_STEP = np.uint64(1 << 8 * STAGE + 2)
-_OVER_SHIFT = np.uint64(63)
+_TERMINATED_SHIFT = np.uint64(63)
+_TRUNCATED_SHIFT = np.uint64(8 * PREVIOUS - 1)
+_TERMINATED = np.uint64(1 << 63)
+_TRUNCATED = np.uint64(1 << 8 * PREVIOUS - 1)
+_OVER_MASK = _TERMINATED | _TRUNCATED
 # All but the guidance, the steps and the end.
-_SHOWN_MASK = np.uint64(((1 << 8 * STAGE + 2) - 1) & ~(0b111 << 8 * PREVIOUS + 5))
+_SHOWN_MASK = np.uint64(
+    ((1 << 8 * STAGE + 2) - 1) & ~(0b111 << 8 * PREVIOUS + 5 | 1 << 8 * PREVIOUS - 1)
+)
 
 
 def n_words(max_steps: int) -> int:
@@ -135,14 +142,18 @@ def _start(words: Words, i: int, word: np.uint64) -> None:
 
 
 @kernel
-def append_tokens(max_steps: int, before: Words, after: Words, tokens: Integers) -> None:
+def append_tokens(
+    max_steps: int, time_limit: int, before: Words, after: Words, tokens: Integers
+) -> None:
     """Write ``before`` with one more token in each episode to ``after``."""
     for i in range(len(tokens)):
         word = before[0, i]
-        over = rules.is_last(max_steps, _steps(word), tokens[i])
+        last = rules.is_last(max_steps, _steps(word), tokens[i])
+        late = _steps(word) + 1 >= time_limit
         token = np.uint64(tokens[i])
         word = (word & ~_PREVIOUS_MASK | token << _PREVIOUS_SHIFT) + _ONE_STEP
-        after[0, i] = word | np.uint64(over) << _OVER_SHIFT
+        word |= np.uint64(last) << _TERMINATED_SHIFT | np.uint64(late) << _TRUNCATED_SHIFT
+        after[0, i] = word
     for k in range(1, len(before)):
         for i in range(len(tokens)):
             place = _steps(before[0, i]) - 8 * (k - 1)
@@ -171,6 +182,7 @@ def step_episodes(
     rule_set: int,
     shaping: float,
     max_steps: int,
+    time_limit: int,
     same_step: bool,
     next_step: bool,
     blanks: npt.NDArray[np.uint64],
@@ -181,9 +193,11 @@ def step_episodes(
     observations: Integers,
     rewards: Rewards,
     terminations: Flags,
+    truncations: Flags,
 ) -> int:
     """Play a token in each of n episodes.
 
+    :param time_limit: tokens after which an episode is truncated
     :param same_step: whether episodes that end start anew at once
     :param next_step: whether those that are over start anew instead of playing
     :param blanks: a blank word for each choice that new episodes draw from
@@ -200,15 +214,16 @@ def step_episodes(
         return BAD_TOKEN
     # Simple loops over all, which LLVM vectorises, gather the few episodes where more is to be
     # done: with random tokens a branch would be mispredicted at each of them.
-    append_tokens(max_steps, before, after, actions)
+    append_tokens(max_steps, time_limit, before, after, actions)
     n_over = n_ended = 0
     for i in range(n):
-        was_over = before[0, i] >> _OVER_SHIFT != 0
-        ended = (after[0, i] >> _OVER_SHIFT != 0) & (not was_over)
-        terminations[i] = ended
+        was_over = before[0, i] & _OVER_MASK != 0
+        terminated = (after[0, i] & _TERMINATED != 0) & (not was_over)
+        truncated = (after[0, i] & _TRUNCATED != 0) & (not was_over)
+        terminations[i], truncations[i] = terminated, truncated
         rewards[i] = 0.0
         n_over += was_over
-        n_ended += ended
+        n_ended += terminated | truncated
     if n_over and not next_step:
         return EPISODE_OVER
     show_episodes(after, observations)
@@ -217,7 +232,7 @@ def step_episodes(
     for i in range(n):
         scored[n_scored] = started[n_started] = i
         n_scored += terminations[i] & (actions[i] == ANS)  # the other tokens earn nothing
-        n_started += terminations[i] if same_step else before[0, i] >> _OVER_SHIFT != 0
+        n_started += (after[0, i] if same_step else before[0, i]) & _OVER_MASK != 0
     for i in scored[:n_scored]:
         digits, stage = _digits(before[0, i]), _stage(before[0, i])
         machine = _machine(rule_set, before, i)
@@ -315,6 +330,12 @@ def guidances(words: Words) -> Integers:
 
 
 def are_over(words: Words) -> Flags:
-    """Tell which episodes are over, shape (n,)."""
-    over: Flags = words[0] >> _OVER_SHIFT != 0
+    """Tell which episodes are over, terminated or truncated, shape (n,)."""
+    over: Flags = words[0] & _OVER_MASK != 0
     return over
+
+
+def are_terminated(words: Words) -> Flags:
+    """Tell which episodes are terminated, shape (n,)."""
+    terminated: Flags = words[0] >> _TERMINATED_SHIFT != 0
+    return terminated

@@ -19,6 +19,7 @@ RULE_SETS = {"ToolArith-v0": PUBLISHED, "ToolArithMemory-v0": DESCRIBED}
 
 N_STAGES = 3
 N_PROBLEMS = 100_000  # all values of the five digits
+MAX_CHOICES = (2**32 - 1) // N_PROBLEMS  # with which the draw of a reset takes 32 random bits
 MAX_STEPS = 7  # default budget of tokens
 SHAPING = 0.2  # default weight of the milestones in the reward
 
@@ -66,7 +67,8 @@ def digits_of(problem: int) -> Digits:
 def draw_range(n_choices: int) -> int:
     """Return how many equally likely starts an episode has: the one draw of a reset is below it.
 
-    :param n_choices: how many settings (stages, and so on) the reset chooses from
+    :param n_choices: how many settings (stages, and so on) the reset chooses from, up to
+        ``MAX_CHOICES``
     """
     return n_choices * N_PROBLEMS
 
@@ -227,8 +229,11 @@ def highest_reward(rule_set: int, shaping: float, digits: Digits, stage: int) ->
 
 
 def is_last(max_steps: int, steps: int, token: int) -> bool:
-    """Tell whether a token ends the episode, ``steps`` tokens having been played before it."""
-    return token == ANS or steps + 1 == max_steps
+    """Tell whether a token ends the episode, ``steps`` tokens having been played before it.
+
+    There may be more of them than ``max_steps``, if that was lowered in between.
+    """
+    return token == ANS or steps + 1 >= max_steps
 
 
 def play(
@@ -243,7 +248,7 @@ def play(
 ) -> tuple[Machine, float, bool]:
     """Play one token.
 
-    :param steps: tokens played before this one, 0 to ``max_steps - 1``
+    :param steps: tokens played before this one
     :return: the machine, the reward and whether the episode is over: ``[ANS]`` ends it with its
         reward, the last token of the budget (which is still executed) with 0.
     """

@@ -3,7 +3,6 @@
 Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,47 +14,61 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from toolenv_gym import arguments, episodes, render, rules
-from toolenv_gym.compiled import target_batch
 from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
-from toolenv_gym.episodes import Words
-from toolenv_gym.guidance import UNGUIDED
-from toolenv_gym.infos import UNREAD, LazyInfos
+from toolenv_gym.episodes import Flags, Integers, Words
+from toolenv_gym.infos import RESTARTED, STATE, LazyInfos, RestartInfos, StateInfos
 from toolenv_gym.observation import LENGTH
 from toolenv_gym.streams import WIDTH as STREAM_WIDTH
 from toolenv_gym.streams import Streams, to_generator, to_row
-from toolenv_gym.tokens import ANS, N_TOKENS
+from toolenv_gym.tokens import N_TOKENS
 
-Integers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-
-_KEYS = (
-    "stage", "target", "graded_target", "guidance", "accumulator", "accumulator_full", "memory",
-    "memory_full", "steps", "tokens", "action_mask", "is_success", "reached_target",
-)  # fmt: skip
-
-
-def _unread(*keys: str) -> dict[str, Any]:
-    """Return what a LazyInfos starts with: the keys and their masks."""
-    return {name: UNREAD for key in keys for name in (key, f"_{key}")}
+# What can be set, what is the same in all sub-environments, and what each has for itself.
+_SETTINGS = ("stages", "guidances", "max_steps", "shaping", "render_mode")
+_COMMON = {
+    *_SETTINGS, "set_stage", "set_guidance", "has_wrapper_attr", "observation_space",
+    "action_space", "metadata", "rule_set",
+}  # fmt: skip
+_PER_ENV = {"action_masks", "np_random", "np_random_seed", "render"}
+_SYNC_HAS = 'gymnasium.make_vec(..., vectorization_mode="sync") has an environment for each.'
 
 
-_STATE = _unread(*_KEYS)
-_RESTARTED = _unread("final_obs", "final_info", *_KEYS)
+def _setting(name: str) -> Any:
+    """Return a setting of the scalar environment as an attribute of the vector environment."""
+
+    def get(env: "ToolArithVectorEnv") -> Any:
+        return getattr(env._scalar, name)
+
+    def set_and_apply(env: "ToolArithVectorEnv", value: Any) -> None:
+        setattr(env._scalar, name, value)
+        env._apply_settings()
+
+    return property(get, set_and_apply)
 
 
 class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     """``ToolArith-v0``, ``num_envs`` times side by side, for ``gymnasium.make_vec``.
 
     For the same seeds and actions it gives exactly what a ``SyncVectorEnv`` of the scalar
-    environments gives, each sub-environment having its own random stream; only it is much faster,
-    and its infos are computed one by one when they are read. See :class:`toolenv_gym.ToolArithEnv`
-    for the world. All arrays that it returns are the caller's to keep and to change.
+    environments gives, each sub-environment having its own random stream; only it is much faster.
+    See :class:`toolenv_gym.ToolArithEnv` for the world. All arrays that it returns are the caller's
+    to keep and to change.
 
     ``reset(options=...)`` takes, beside ``"digits"`` (one problem, or one a sub-environment, shape
     (num_envs, 5)) and ``"stage"`` (one, or one a sub-environment), the ``"reset_mask"`` of
     Gymnasium's vector environments: a bool array of those to be reset, the others go on.
 
-    ``np_random`` gives copies of the random generators: drawing from them changes nothing.
+    There are no sub-environments behind it, hence these differences from ``SyncVectorEnv``:
+
+    - ``infos`` are a :class:`~toolenv_gym.infos.LazyInfos`, a subclass of ``dict`` that computes
+      values when they are read. Gymnasium's ``data_equivalence`` compares types too: give it
+      ``dict(infos)``, and ``dict(infos["final_info"])``;
+    - the attributes ``stages``, ``guidances``, ``max_steps``, ``shaping`` and ``render_mode`` may
+      be set, here or with ``set_attr``, and hold as in the scalar environment, but each is one for
+      all sub-environments; no other attribute can be set;
+    - ``call`` and ``get_attr`` reach these, ``set_stage``, ``set_guidance``, ``has_wrapper_attr``,
+      ``action_masks``, ``render``, the spaces, ``metadata``, ``rule_set``, ``np_random`` and
+      ``np_random_seed``. They, and ``set_attr``, raise AttributeError for anything else;
+    - ``np_random`` gives copies of the random generators: drawing from them changes nothing.
 
     :param num_envs: at least 1
     :param stage: see :class:`toolenv_gym.ToolArithEnv`, as are the next three
@@ -63,6 +76,8 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     :param shaping: weight of the milestones in the reward
     :param render_mode: ``render()`` gives a tuple of a frame for each sub-environment
     :param autoreset_mode: ``NEXT_STEP``, ``SAME_STEP`` or ``DISABLED``, see Gymnasium
+    :param max_episode_steps: steps after which an episode is truncated, as Gymnasium's
+        ``TimeLimit`` does; None or -1 for no limit but ``max_steps``, which terminates
     """
 
     metadata: dict[str, Any] = ToolArithEnv.metadata
@@ -76,52 +91,72 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         shaping: float = rules.SHAPING,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
     ) -> None:
         self.num_envs = arguments.check_num_envs(num_envs)
-        scalar = self.scalar_class(stage, max_steps, shaping, render_mode)  # checks them
-        self.rule_set = scalar.rule_set
-        self.max_steps, self.shaping = scalar.max_steps, scalar.shaping
-        self.render_mode = scalar.render_mode
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        # It is never played: it checks the settings, and holds them.
+        self._scalar = self.scalar_class(stage, max_steps, shaping, render_mode)
+        self._autoreset_mode = AutoresetMode(autoreset_mode)
+        self._time_limit = arguments.check_time_limit(max_episode_steps)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
-        self.single_observation_space = scalar.observation_space
-        self.single_action_space = scalar.action_space
+        self.single_observation_space = self._scalar.observation_space
+        self.single_action_space = self._scalar.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self.guidances: tuple[int, ...] = (UNGUIDED,)
-        self.set_stage(stage)
         self._seeds: list[int | None] = [None] * self.num_envs
         self._streams: Streams = np.zeros((self.num_envs, STREAM_WIDTH), dtype=np.uint64)
-        self._words = np.zeros((episodes.n_words(self.max_steps), self.num_envs), dtype=np.uint64)
+        self._words: Words = np.zeros((0, self.num_envs), dtype=np.uint64)
         self._started = False
-        self._rules = (
-            self.rule_set,
-            self.shaping,
-            self.max_steps,
-            self.autoreset_mode == AutoresetMode.SAME_STEP,
-            self.autoreset_mode == AutoresetMode.NEXT_STEP,
-        )
+        self._apply_settings()
+        self._last_shaping = self.shaping
+
+    stages = _setting("stages")
+    guidances = _setting("guidances")
+    max_steps = _setting("max_steps")
+    shaping = _setting("shaping")
+    render_mode = _setting("render_mode")
+
+    @property
+    def rule_set(self) -> int:
+        """See :mod:`toolenv_gym.rules`."""
+        return self._scalar.rule_set
+
+    @property
+    def autoreset_mode(self) -> AutoresetMode:
+        """What happens when an episode ends; it is chosen when the environment is made."""
+        return self._autoreset_mode
 
     def set_stage(self, stage: arguments.Stage) -> None:
         """Change the stage or stages that resets draw from; the present episodes go on."""
-        self.stages = arguments.check_stages(stage)
-        self._set_blanks()
+        self.stages = stage
 
     def set_guidance(self, steps: int | Sequence[int] | None) -> None:
         """Have masks guide from the next resets on: see :class:`toolenv_gym.ToolArithEnv`."""
-        self.guidances = arguments.check_guidances(steps)
-        self._set_blanks()
+        self.guidances = steps
 
-    def _set_blanks(self) -> None:
-        """Work out the words in which episodes begin, by guidance and stage."""
+    def _apply_settings(self) -> None:
+        """Work out what steps and resets need of the settings."""
+        scalar = self._scalar
+        self._rules = (
+            scalar.rule_set,
+            scalar.shaping,
+            scalar.max_steps,
+            self._time_limit,
+            self._autoreset_mode == AutoresetMode.SAME_STEP,
+            self._autoreset_mode == AutoresetMode.NEXT_STEP,
+        )
+        # The words in which episodes begin, by guidance and stage.
         self._table = np.array(
             [
                 [episodes.blank_word(stage, steps) for stage in range(rules.N_STAGES)]
-                for steps in self.guidances
+                for steps in scalar.guidances
             ]
         )
         # Those that a reset draws from: the stages to each guidance.
-        self._blanks = self._table[:, self.stages].ravel()
+        self._blanks = self._table[:, scalar.stages].ravel()
+        missing = episodes.n_words(scalar.max_steps) - len(self._words)
+        if missing > 0:  # the episodes in progress may become longer
+            self._words = np.pad(self._words, ((0, missing), (0, 0)))
 
     def reset(
         self,
@@ -147,7 +182,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         stages = np.where(stages < 0, np.array(self.stages)[free_stages], stages)
         episodes.start_episodes(self._words, chosen, self._table[guidance, stages], digits)
         self._started = True
-        infos = LazyInfos.unread(_STATE, _Infos(self.rule_set, self.max_steps, self._words, mask))
+        infos = LazyInfos.unread(
+            STATE, StateInfos(self.rule_set, self.max_steps, self._words, mask)
+        )
         return episodes.observe_episodes(self._words), infos
 
     def step(
@@ -167,6 +204,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         observations = np.empty((n, LENGTH), dtype=np.int64)
         rewards = np.empty(n)
         terminations = np.empty(n, dtype=np.bool_)
+        truncations = np.empty(n, dtype=np.bool_)
         n_ended = episodes.step_episodes(
             *self._rules,
             self._blanks,
@@ -177,12 +215,13 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
             observations,
             rewards,
             terminations,
+            truncations,
         )
         if n_ended < 0:
             self._refuse(n_ended, tokens)
-        self._words = after
+        self._words, self._last_shaping = after, self._rules[1]
         infos = self._step_infos(before, after, tokens, n_ended)
-        return observations, rewards, terminations, np.zeros(n, dtype=np.bool_), infos
+        return observations, rewards, terminations, truncations, infos
 
     def action_masks(self) -> Flags:
         """Return which tokens have an effect, or the guidance admits, shape (num_envs, 18)."""
@@ -190,39 +229,75 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         masks: Flags = episodes.mask_episodes(self.rule_set, self._words)
         return masks
 
-    def render(self) -> tuple[Any, ...] | None:
+    def render(self) -> tuple[Any, ...]:
         """Return a frame for each sub-environment; see ``render_mode``."""
         self._check_started()
         if self.render_mode is None:
-            return None
+            return (None,) * self.num_envs
         draw = render.to_text if self.render_mode == "ansi" else render.to_picture
-        reader = _Infos(self.rule_set, self.max_steps, self._words)
-        return tuple(draw(reader.view(i, self.shaping)) for i in range(len(self)))
+        reader = StateInfos(self.rule_set, self.max_steps, self._words)
+        return tuple(draw(reader.view(i, self._last_shaping)) for i in range(self.num_envs))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return a value for each sub-environment: of an attribute, or of one call of a method."""
-        value = getattr(self, _SCALAR_NAMES.get(name, name))
+        """Return a value for each sub-environment: of an attribute, or of one call of a method.
+
+        :param name: see the class
+        :raises AttributeError: the environment has no such attribute, or none for each of them
+        """
+        if name in _PER_ENV:
+            values = getattr(self, name)
+            return tuple(values(*args, **kwargs) if callable(values) else values)
+        value = getattr(self._scalar, name)
+        if name not in _COMMON:
+            raise AttributeError(f"{self} has no {name!r} of each sub-environment. {_SYNC_HAS}")
         if callable(value):
             value = value(*args, **kwargs)
-        if name in _PER_ENV and value is not None:  # nothing is rendered without a render_mode
-            return tuple(value)
+            self._apply_settings()
         return (value,) * self.num_envs
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Return an attribute of each sub-environment."""
         return self.call(name)
 
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of all sub-environments.
+
+        :param name: see the class
+        :param values: the value for all, or a list or a tuple with the value of each, all equal
+        :raises AttributeError: this attribute cannot be set
+        :raises ValueError: the values differ, or they are not one for each sub-environment
+        """
+        if name not in _SETTINGS:
+            raise AttributeError(
+                f"{self} can set {', '.join(_SETTINGS)} of its sub-environments, got {name!r}. "
+                f"{_SYNC_HAS}"
+            )
+        if isinstance(values, (list, tuple)):
+            if len(values) != self.num_envs:
+                raise ValueError(
+                    f"a list or a tuple of values must have one for each of {self.num_envs} "
+                    f"sub-environments, got {len(values)} of them: {values}"
+                )
+            if any(value != values[0] for value in values):
+                raise ValueError(
+                    f"{self} has one {name} for all sub-environments, got {values}. {_SYNC_HAS}"
+                )
+            values = values[0]
+        setattr(self, name, values)
+
     def __len__(self) -> int:
         return self.num_envs
 
     @property
-    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
-        """The seeds of the sub-environments; None where none was ever reset."""
-        return tuple(self._seeds)
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds of the sub-environments, chosen now where none was given before."""
+        self._seed_all()
+        return tuple(seed for seed in self._seeds if seed is not None)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
-        """A copy of each sub-environment's random generator."""
+        """A copy of each sub-environment's random generator, seeded now if it never was."""
+        self._seed_all()
         return tuple(to_generator(stream) for stream in self._streams)
 
     def _check_started(self) -> None:
@@ -292,154 +367,19 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
                 generator, self._seeds[i] = seeding.np_random(seeds[i])
                 self._streams[i] = to_row(generator)
 
+    def _seed_all(self) -> None:
+        """Give random streams to the episodes that never had one."""
+        self._seed(np.arange(self.num_envs), [None] * self.num_envs)
+
     def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
-        state = _Infos(self.rule_set, self.max_steps, after)
-        if n_ended and self.autoreset_mode == AutoresetMode.SAME_STEP:
-            return LazyInfos.unread(_RESTARTED, _RestartInfos(state, before, tokens))
-        return LazyInfos.unread(_STATE, state)
+        rule_set, _, max_steps, time_limit, same_step, _ = self._rules
+        state = StateInfos(rule_set, max_steps, after)
+        if n_ended and same_step:
+            return LazyInfos.unread(RESTARTED, RestartInfos(state, time_limit, before, tokens))
+        return LazyInfos.unread(STATE, state)
 
 
 class ToolArithMemoryVectorEnv(ToolArithVectorEnv):
     """``ToolArithMemory-v0``, ``num_envs`` times side by side: see :class:`ToolArithVectorEnv`."""
 
     scalar_class: ClassVar[type[ToolArithEnv]] = ToolArithMemoryEnv
-
-
-_PER_ENV = {"action_masks", "np_random", "np_random_seed", "render"}
-_SCALAR_NAMES = {
-    "observation_space": "single_observation_space",
-    "action_space": "single_action_space",
-}
-
-
-class _Infos:
-    """Computes infos of episodes as ``VectorEnv._add_info`` would collect them.
-
-    :param mask: those that give infos, all if None
-    """
-
-    def __init__(
-        self, rule_set: int, max_steps: int, words: Words, mask: Flags | None = None
-    ) -> None:
-        self.rule_set, self.max_steps = rule_set, max_steps
-        self.words, self.mask = words, mask
-
-    def __call__(self, key: str) -> Any:
-        name = key.removeprefix("_")
-        if key != name:
-            return np.ones(self.words.shape[1], np.bool_) if self.mask is None else self.mask.copy()
-        values: npt.NDArray[Any] = getattr(self, f"_{name}")()
-        if self.mask is not None:
-            values[~self.mask] = 0
-        return values
-
-    @functools.cached_property
-    def _unpacked(self) -> tuple[Integers, Integers, rules.Machine, Integers]:
-        """The stages, digits, machines and steps; each field of the machines has shape (n,)."""
-        stages, digits, machines, steps = episodes.unpack_episodes(self.rule_set, self.words)
-        return stages, digits, rules.Machine(*machines.T), steps
-
-    def _stage(self) -> Integers:
-        return self._unpacked[0].copy()
-
-    def _steps(self) -> Integers:
-        return self._unpacked[3].copy()
-
-    def _targets(self) -> tuple[Integers, Integers]:
-        stages, digits, _, _ = self._unpacked
-        targets: tuple[Integers, Integers] = target_batch(self.rule_set, stages, digits)
-        return targets
-
-    def _target(self) -> Integers:
-        return self._targets()[0]
-
-    def _graded_target(self) -> Integers:
-        return self._targets()[1]
-
-    def _accumulator(self) -> Integers:
-        return np.array(self._unpacked[2].acc)
-
-    def _accumulator_full(self) -> Flags:
-        return np.array(self._unpacked[2].acc_full, dtype=np.bool_)
-
-    def _memory(self) -> Integers:
-        return np.array(rules.memory_content(self.rule_set, self._unpacked[2]))
-
-    def _memory_full(self) -> Flags:
-        return np.array(self._unpacked[2].memory_full, dtype=np.bool_)
-
-    def _tokens(self) -> Integers:
-        tokens: Integers = episodes.tokens_of(self.words, self.max_steps)
-        return tokens
-
-    def _action_mask(self) -> npt.NDArray[np.int8]:
-        masks: Flags = episodes.mask_episodes(self.rule_set, self.words)
-        return masks.view(np.int8)
-
-    def _guidance(self) -> Integers:
-        return episodes.guidances(self.words)
-
-    def _is_success(self) -> Flags:
-        correct: Flags = episodes.outcomes(self.rule_set, self.words)[0]
-        return correct
-
-    def _reached_target(self) -> Flags:
-        reached: Flags = episodes.outcomes(self.rule_set, self.words)[1]
-        return reached
-
-    def view(self, i: int, shaping: float) -> render.View:
-        """Return what is drawn of episode i."""
-        one = _Infos(self.rule_set, self.max_steps, self.words[:, i : i + 1])
-        stages, digits, machines, steps = one._unpacked
-        machine = rules.Machine(*np.ravel(machines).tolist())
-        stage, problem = int(stages[0]), tuple(digits[0].tolist())
-        tokens = tuple(one._tokens()[0, : steps[0]].tolist())
-        over = bool(episodes.are_over(one.words)[0])
-        answered = over and tokens[-1] == ANS
-        return render.View(
-            rule_set=self.rule_set,
-            digits=problem,
-            stage=stage,
-            tokens=tokens,
-            machine=machine,
-            max_steps=self.max_steps,
-            reward=rules.answer_reward(self.rule_set, shaping, problem, stage, machine)
-            if answered
-            else 0.0,
-            over=over,
-        )
-
-
-class _RestartInfos:
-    """Computes the infos of a step in which episodes ended and new ones began.
-
-    :param state: infos of the episodes after the step
-    :param before: the episodes before it
-    :param tokens: that were played
-    """
-
-    def __init__(self, state: _Infos, before: Words, tokens: Integers) -> None:
-        self._state, self._before, self._tokens = state, before, tokens
-
-    @functools.cached_property
-    def _ended(self) -> Words:
-        """The episodes with their last tokens, before any began anew."""
-        ended = np.empty_like(self._before)
-        episodes.append_tokens(self._state.max_steps, self._before, ended, self._tokens)
-        return ended
-
-    def __call__(self, key: str) -> Any:
-        if not key.removeprefix("_").startswith("final_"):
-            return self._state(key)
-        ended = self._ended
-        over = episodes.are_over(ended)
-        if key == "final_obs":
-            observations = episodes.observe_episodes(ended)
-            final = np.full(len(over), None, dtype=object)
-            for i in np.flatnonzero(over):
-                final[i] = observations[i].copy()
-            return final
-        if key == "final_info":
-            state = self._state
-            return LazyInfos.unread(_STATE, _Infos(state.rule_set, state.max_steps, ended, over))
-        return over
