@@ -1,7 +1,8 @@
 """Curricula: which episodes a training run plays, and when.
 
 :class:`CurriculumCallback` sets them on the training environments of any Stable-Baselines3
-algorithm. A curriculum becomes an attribute of the model, and so is saved and loaded with it.
+algorithm. A curriculum becomes an attribute of the model, and so is saved and loaded with it; what
+it has come to is saved beside as plain JSON, for those who do not unpickle.
 """
 
 from collections import deque
@@ -38,9 +39,22 @@ class Curriculum(Protocol):
 
     def unfinished(self) -> str | None:
         """Return in words what it has not come to yet; None if it came to its end."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """Return what it has come to, as JSON can keep it: for those that never change, nothing."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave.
+
+        :raises KeyError, TypeError or ValueError: it is no such state
+        """
+        if state:
+            raise ValueError(f"it never changes, got {state}")
 
 
-class MixedCurriculum:
+class MixedCurriculum(Curriculum):
     """All stages from the start."""
 
     def __init__(self, stages: Stages) -> None:
@@ -52,11 +66,8 @@ class MixedCurriculum:
     def record(self, info: dict[str, Any]) -> None:
         pass
 
-    def unfinished(self) -> str | None:
-        return None
 
-
-class PublishedCurriculum:
+class PublishedCurriculum(Curriculum):
     """The published scheme: half of the run on stage 0, a third on stage 1, a sixth on stage 2.
 
     The publication runs 60 updates, ten each on stages 0, 0, 0, 1, 1, 2.
@@ -68,9 +79,6 @@ class PublishedCurriculum:
 
     def record(self, info: dict[str, Any]) -> None:
         pass
-
-    def unfinished(self) -> str | None:
-        return None
 
 
 class SuccessWindow:
@@ -100,8 +108,18 @@ class SuccessWindow:
             self._successes.clear()
         return reached
 
+    def state(self) -> list[bool]:
+        """Return the episodes in it, the oldest first."""
+        return list(self._successes)
 
-class ThresholdCurriculum:
+    def restore(self, successes: list[bool]) -> None:
+        """Go on from what :meth:`state` gave."""
+        if not all(isinstance(success, bool) for success in successes):
+            raise ValueError(f"successes must be true or false, got {successes}")
+        self._successes = deque(successes, self._successes.maxlen)
+
+
+class ThresholdCurriculum(Curriculum):
     """One stage after another: the next joins in once the newest is mastered.
 
     Stages mastered stay in the mixture, so that they are not forgotten.
@@ -131,8 +149,15 @@ class ThresholdCurriculum:
         newest, following = self._stages[self._open - 1], self._stages[self._open]
         return f"stage {following} never joined in, as stage {newest} was not mastered"
 
+    def state(self) -> dict[str, Any]:
+        return {"open": self._open, "successes": self._window.state()}
 
-class GuidedCurriculum:
+    def restore(self, state: dict[str, Any]) -> None:
+        self._open = _within(state["open"], 1, len(self._stages))
+        self._window.restore(state["successes"])
+
+
+class GuidedCurriculum(Curriculum):
     """All stages from the start, guided by masks less and less.
 
     For the first k steps of an episode the mask admits only the token of a plan that solves the
@@ -177,6 +202,19 @@ class GuidedCurriculum:
             "agent never began an episode by itself"
         )
 
+    def state(self) -> dict[str, Any]:
+        return {"guided_steps": self._guided_steps, "successes": self._window.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._guided_steps = _within(state["guided_steps"], 0, self._highest)
+        self._window.restore(state["successes"])
+
+
+def _within(value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"it must be {low} to {high}, got {value!r}")
+    return value
+
 
 class CurriculumCallback(BaseCallback):
     """Sets the training environments as a curriculum says, after every rollout.
@@ -189,7 +227,8 @@ class CurriculumCallback(BaseCallback):
     ``rollout/success_rate``, ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean``, which are of the
     episodes that the agent played alone. ``rollout/guided_success_rate`` is of the others.
 
-    :param curriculum: it becomes the model's attribute ``curriculum``
+    :param curriculum: it becomes the model's attribute ``curriculum``, and its state
+        ``curriculum_state``
     :param eval_env: an environment for evaluations, which plays the same stages, never guided
     """
 
@@ -227,6 +266,7 @@ class CurriculumCallback(BaseCallback):
             if self._eval_env is not None:
                 self._eval_env.env_method("set_stage", lesson.stages)
             self._set = lesson
+        self.model.curriculum_state = self.curriculum.state()  # type: ignore[attr-defined]
         self.logger.record("curriculum/stages", len(lesson.stages))
         self.logger.record("curriculum/highest_stage", max(lesson.stages))
         if lesson.guidance is not None:
