@@ -1,9 +1,6 @@
 """The learners that train on the world out of the box, and their settings for it."""
 
-import json
-import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -33,8 +30,6 @@ class Algorithm:
     :param history: how many of the last tokens it is shown, in one-hot observations; 0 for the
         observation as it is, which sb3-contrib's LSTM policies cannot be built on
     :param minibatches: how many a rollout is cut into, for learners that cut it
-    :param mark: a setting that the learner's saved models have, and those of other learners with
-        the same policy class lack
     """
 
     model_class: type[BaseAlgorithm]
@@ -42,7 +37,6 @@ class Algorithm:
     settings: dict[str, Any] = field(default_factory=dict)
     history: int = 0
     minibatches: int | None = None
-    mark: str = "policy_class"
 
 
 # Discounted a little, so that of two plans with the same reward the shorter one is better; enough
@@ -71,25 +65,21 @@ _A2C = {"n_steps": 16, "gamma": 0.99, "ent_coef": 0.02}
 # One call for all parameters: for networks this small Adam else takes a tenth of an update's time.
 _FUSED = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
-# Of learners with the same policy class, those whose mark the others lack come first.
 ALGORITHMS = {
-    "recurrent_a2c": Algorithm(RecurrentA2C, ToolArithGruPolicy, _A2C, mark="rms_prop_eps"),
+    "recurrent_a2c": Algorithm(RecurrentA2C, ToolArithGruPolicy, _A2C),
     "maskable_recurrent_ppo": Algorithm(
         MaskableRecurrentPPO,
         ToolArithGruPolicy,
         _PPO | {"policy_kwargs": _FUSED},
         minibatches=4,
-        mark="use_masking",
     ),
     "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
     "recurrent_ppo_lstm": Algorithm(
         RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, history=1
     ),
-    "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, minibatches=4, mark="clip_range"),
-    "trpo": Algorithm(
-        TRPO, ActorCriticPolicy, {"n_steps": 32, "gamma": 0.99}, minibatches=4, mark="cg_max_steps"
-    ),
-    "a2c": Algorithm(A2C, ActorCriticPolicy, _A2C, mark="vf_coef"),
+    "ppo": Algorithm(PPO, ActorCriticPolicy, _PPO, minibatches=4),
+    "trpo": Algorithm(TRPO, ActorCriticPolicy, {"n_steps": 32, "gamma": 0.99}, minibatches=4),
+    "a2c": Algorithm(A2C, ActorCriticPolicy, _A2C),
     "maskable_ppo": Algorithm(MaskablePPO, MaskableActorCriticPolicy, _PPO, minibatches=4),
     "dqn": Algorithm(DQN, DQNPolicy, _DQN),
     "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN),
@@ -139,50 +129,3 @@ def make_model(
     if algorithm.minibatches:
         settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
     return algorithm.model_class(algorithm.policy_class, env, seed=seed, device=device, **settings)
-
-
-def load_model(path: Path, device: str = "auto") -> tuple[str, BaseAlgorithm]:
-    """Load a saved model of any of the algorithms, which is found out from the file.
-
-    A model file can run code as it is loaded: load only files that you trust.
-
-    :return: the algorithm's name in :data:`ALGORITHMS` and the model
-    :raises FileNotFoundError: there is no such file
-    :raises ValueError: the file is damaged or holds something else
-    """
-    algo = _identify(path)
-    try:
-        return algo, ALGORITHMS[algo].model_class.load(path, device=device)
-    except Exception as error:  # what a damaged file raises is as varied as the damage
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def saved_timesteps(path: Path) -> int:
-    """Return for how many environment steps a saved model was trained, without loading it."""
-    return int(_read_data(path)["num_timesteps"])
-
-
-def _identify(path: Path) -> str:
-    """Return the algorithm of a model file without running any code of it."""
-    data = _read_data(path)
-    policy_module = data["policy_class"]["__module__"]
-    for name, algorithm in ALGORITHMS.items():
-        if policy_module == algorithm.policy_class.__module__ and algorithm.mark in data:
-            return name
-    raise ValueError(
-        f"{path} is of another algorithm (its policy is from {policy_module}); "
-        f"known are {', '.join(ALGORITHMS)}"
-    )
-
-
-def _read_data(path: Path) -> dict[str, Any]:
-    """Return what a Stable-Baselines3 model file says of itself, its objects still serialised."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no model file {path}")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data: dict[str, Any] = json.loads(archive.read("data"))
-        data["policy_class"]["__module__"]
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or no Stable-Baselines3 model: {error}") from error
-    return data

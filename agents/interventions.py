@@ -23,12 +23,11 @@ import numpy.typing as npt
 import torch as th
 from torch.nn import functional
 
-from agents.algorithms import load_model
 from agents.evaluation import Episodes, Integers
 from agents.explanation import emitted_tokens
 from agents.paper_policy import ToolArithGruPolicy
 from agents.parallel import Row
-from agents.training import find_model
+from agents.saved_models import load_model
 from toolenv_gym import oracle, rules
 from toolenv_gym.compiled import EpisodeBatch, play_batch
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observe
@@ -43,17 +42,17 @@ SEED = 0  # of the order of the problems, the sample to probe and the random tok
 Change: TypeAlias = Callable[[int, th.Tensor, th.Tensor], th.Tensor]
 
 
-def load_policy(path: Path) -> ToolArithGruPolicy:
-    """Load the policy of a saved model; the file can run code as it is loaded.
+def load_policy(path: Path, trust: bool = False) -> ToolArithGruPolicy:
+    """Load the policy of a saved model.
 
     :param path: a model file, or the folder of a run
+    :param trust: see :func:`agents.saved_models.load_model`
     :raises FileNotFoundError: there is no such file
     :raises ValueError: it holds no policy that can be studied here
     """
-    file, trained_on = find_model(path)
+    _, model, trained_on = load_model(path, "cpu", trust)
     if trained_on not in (None, WORLD):
         raise ValueError(f"{path} was trained on {trained_on}, the interventions are on {WORLD}")
-    _, model = load_model(file, "cpu")
     if not isinstance(model.policy, ToolArithGruPolicy):
         raise ValueError(
             f"{path} has a {type(model.policy).__name__}, the interventions are on the published "

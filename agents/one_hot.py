@@ -90,8 +90,13 @@ def history_of(space: spaces.Space[Any]) -> int | None:
     """Return how many tokens the one-hot vectors of a space show; None if it is no such space."""
     if not isinstance(space, spaces.Box) or len(space.shape) != 1:
         return None
-    history = (space.shape[0] - N_STAGES) // N_TOKENS - CONTEXT.stop
+    history = history_of_length(space.shape[0])
     return history if history >= 1 and space == one_hot_space(history) else None
+
+
+def history_of_length(length: int) -> int:
+    """Return how many tokens the vectors of a length show; below 1 if there are none so short."""
+    return (length - N_STAGES) // N_TOKENS - CONTEXT.stop
 
 
 def recent(tokens: Sequence[Integers], history: int) -> Integers:

@@ -12,11 +12,11 @@ from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, filter_excluded_keys
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.evaluation import evaluate
 from agents.event_file import EventFile
-from agents.files import read_rows, save_atomically, write_rows
+from agents.files import read_rows, write_rows
+from agents.model_files import save_checkpoint
 from toolenv_gym.oracle import Task
 
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
@@ -107,9 +107,7 @@ class Checkpoints(BaseCallback):
             self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
         self._log()
         write_rows(self._folder / "evaluations.csv", self._rows)
-        if isinstance(self.model, OffPolicyAlgorithm):
-            save_atomically(self._folder / "replay_buffer.pkl", self.model.save_replay_buffer)
-        save_atomically(self._folder / "checkpoint.zip", self.model.save)
+        save_checkpoint(self.model, self._folder)
 
     def _log(self) -> None:
         self._log_due = self.num_timesteps + LOG_EVERY

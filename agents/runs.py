@@ -3,7 +3,7 @@
 It holds
 
 - ``settings.json``: what was asked for
-- ``checkpoint.zip`` (and ``replay_buffer.pkl`` for off-policy learners): the last checkpoint
+- ``checkpoint.zip`` (and ``replay_buffer.npz`` for off-policy learners): the last checkpoint
 - ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
 - ``progress.csv`` and TensorBoard events: the log (:mod:`agents.progress`)
 - ``model.zip``: the finished model
@@ -20,8 +20,8 @@ from typing import Any, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
-from agents.algorithms import saved_timesteps
 from agents.files import only_writer, write_bytes
+from agents.model_files import saved_timesteps
 from agents.training import TrainSettings
 
 RUNS = Path("runs")  # where the default folders are

@@ -1,6 +1,5 @@
 """A training run: its settings, its learner, its checkpoints."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,10 @@ from typing import Literal
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import ProgressBarCallback
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.algorithms import (
     ALGORITHMS,
     knows_masks,
-    load_model,
     make_model,
     make_training_env,
 )
@@ -29,6 +26,7 @@ from agents.curriculum import (
 from agents.devices import check_device
 from agents.files import save_atomically
 from agents.interrupts import StopOnSignal
+from agents.model_files import load_checkpoint
 from agents.paper_policy import ToolArithGruPolicy
 from agents.progress import Checkpoints, make_logger
 from toolenv_gym import rules
@@ -161,7 +159,6 @@ def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
     :raises ValueError: a file of the checkpoint is damaged
     """
     th.set_num_threads(settings.threads)
-    checkpoint = folder / "checkpoint.zip"
     env = make_training_env(
         settings.algo,
         settings.env,
@@ -171,15 +168,14 @@ def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
         settings.shaping,
         settings.history,
     )
-    if checkpoint.exists():
-        _, model = load_model(checkpoint, settings.device)
-        model.set_env(env)
-        model.set_random_seed((settings.seed + model.num_timesteps) % SEEDS)
-        if isinstance(model, OffPolicyAlgorithm):
-            model.load_replay_buffer(folder / "replay_buffer.pkl")
-        return model
     use_masking = settings.masks or settings.schedule == "guided"
-    return make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+    model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+    curriculum = _curriculum(settings)
+    if (folder / "checkpoint.zip").exists():
+        load_checkpoint(model, curriculum, folder)
+        model.set_random_seed((settings.seed + model.num_timesteps) % SEEDS)
+    model.curriculum = curriculum  # type: ignore[attr-defined]
+    return model
 
 
 def learn(
@@ -194,7 +190,7 @@ def learn(
     :param stop: if it ends the training before, there is a checkpoint, but no ``model.zip``
     :raises OSError: a file could not be written; the last checkpoint is as it was
     """
-    curriculum: Curriculum = getattr(model, "curriculum", None) or _curriculum(settings)
+    curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
     checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masks)
     bar = ProgressBarCallback()
@@ -228,16 +224,3 @@ def _curriculum(settings: TrainSettings) -> Curriculum:
     if settings.schedule == "threshold":
         return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
     return MixedCurriculum(settings.stage)
-
-
-def find_model(path: Path) -> tuple[Path, str | None]:
-    """Return the model file that a path means, and the id of the world that it was trained on.
-
-    :param path: a model file, or the folder of a run: its finished model, or its last checkpoint
-    :return: the file, and the id where the file lies in the folder of a run
-    """
-    if path.is_dir():
-        finished = path / "model.zip"
-        path = finished if finished.exists() else path / "checkpoint.zip"
-    settings = path.parent / "settings.json"
-    return path, json.loads(settings.read_text())["env"] if settings.exists() else None

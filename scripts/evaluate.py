@@ -1,8 +1,6 @@
 """Evaluate a saved model exactly: one greedy episode on every problem, against the oracle.
 
-    python scripts/evaluate.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
-
-A model file can run code as it is loaded: open only files that you trust.
+python scripts/evaluate.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
 """
 
 import tyro

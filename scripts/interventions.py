@@ -4,8 +4,6 @@
 
 For agents with the GRU network. Every problem of stage 2 is played under each intervention, and
 linear probes are fitted to the states: a minute or two a model on one core.
-
-A model file can run code as it is loaded: open only files that you trust.
 """
 
 from collections.abc import Sequence
@@ -41,8 +39,11 @@ UNTRAINED_SEED = 1_000  # of the first untrained network
 class InterventionSettings:
     models: tyro.conf.Positional[tuple[Path, ...]]
     """folders of runs, or model files: the figures show their means"""
-    out: Path = Path("docs/results/interventions")
+    out: Path = Path("runs/interventions")
     """folder of the results: interventions, plans and probes, each as .csv and .png, and a table"""
+    trust: bool = False
+    """load files that lie in no run's folder and were made with other settings than this project's
+    by running the code in them: whoever made them could do anything with your account"""
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
@@ -85,7 +86,9 @@ def main() -> None:
     results: dict[str, list[Row]] = {"interventions": [], "plans": [], "probes": []}
     try:
         settings.check()
-        policies = {path.resolve().name: load_policy(path) for path in settings.models}
+        policies = {
+            path.resolve().name: load_policy(path, settings.trust) for path in settings.models
+        }
         settings.out.mkdir(parents=True, exist_ok=True)
         for seed, (name, policy) in enumerate(track(policies.items(), "models"), UNTRAINED_SEED):
             for kind, rows in study(policy, seed).items():

@@ -6,8 +6,8 @@ from pathlib import Path
 import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.algorithms import load_model
-from agents.training import WorldName, find_model
+from agents.saved_models import load_model
+from agents.training import WorldName
 from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import RULE_SETS
@@ -26,14 +26,17 @@ class SavedModelSettings:
     device: str = "auto"
     """cpu, cuda or auto"""
 
+    trust: bool = False
+    """load a file that lies in no run's folder and was made with other settings than this project's
+    by running the code in it: whoever made it could do anything with your account"""
+
     def open(self) -> tuple[str, BaseAlgorithm, str, list[Task]]:
         """Return the learner's name, the model, the id of the world and a task a stage.
 
         :raises FileNotFoundError: there is no such file
-        :raises ValueError: the file or a stage is not what it should be
+        :raises ValueError: the file or a setting is not what it should be
         """
-        file, trained_on = find_model(self.model)
+        stages = check_stages(self.stage)
+        algo, model, trained_on = load_model(self.model, self.device, self.trust)
         env_id = self.env or trained_on or "ToolArith-v0"
-        tasks = [Task(RULE_SETS[env_id], stage) for stage in check_stages(self.stage)]
-        algo, model = load_model(file, self.device)
-        return algo, model, env_id, tasks
+        return algo, model, env_id, [Task(RULE_SETS[env_id], stage) for stage in stages]

@@ -1,6 +1,5 @@
 """Interventions and probes on policies whose answers are known by construction."""
 
-import json
 import runpy
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 import torch as th
 from conftest import ROOT
 from reference import described
+from running import begin
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
@@ -32,6 +32,7 @@ from agents.interventions import (
     token_tree,
     untrained_like,
 )
+from agents.model_files import new_model
 from agents.paper_policy import ToolArithGruPolicy
 from toolenv_gym import oracle, rules
 from toolenv_gym.oracle import Task
@@ -399,7 +400,7 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
         (tmp_path / name).mkdir()
         model.save(tmp_path / name / "model.zip")
     out = tmp_path / "results"
-    run_script(monkeypatch, tmp_path / "first", tmp_path / "second", "--out", out)
+    run_script(monkeypatch, tmp_path / "first", tmp_path / "second", "--out", out, "--trust")
     kinds = ("interventions", "plans", "probes")
     files = {f"{kind}.{ending}" for kind in kinds for ending in ("csv", "png")}
     assert {file.name for file in out.iterdir()} == files | {"interventions.md"}
@@ -413,12 +414,12 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
     assert "MUL ADD STO MUL RCL SUB ANS" in capsys.readouterr().out
 
 
-def test_models_that_cannot_be_studied(model, monkeypatch, tmp_path):
+def test_models_that_cannot_be_studied(monkeypatch, tmp_path):
     PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8).save(tmp_path / "ppo.zip")
     with pytest.raises(ValueError, match=r"has a ActorCriticPolicy, .* ToolArithGruPolicy"):
         load_policy(tmp_path / "ppo.zip")
-    model.save(tmp_path / "model.zip")
-    (tmp_path / "settings.json").write_text(json.dumps({"env": "ToolArith-v0"}))
+    new_model("recurrent_ppo").save(tmp_path / "model.zip")
+    begin(tmp_path, algo="recurrent_ppo")
     with pytest.raises(ValueError, match="trained on ToolArith-v0, the interventions are on"):
         load_policy(tmp_path)
     for arguments in ((), (tmp_path, tmp_path), (tmp_path,), (tmp_path / "nothing",)):
