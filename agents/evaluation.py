@@ -1,5 +1,6 @@
 """Exact evaluation: greedy episodes on all problems of a stage, against the oracle."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,8 +69,11 @@ def greedy_episodes(
     :param digits: the problems, shape (n, 5)
     :param masked: whether only tokens that have an effect are admitted, as always for a
         MaskablePPO; only for models that know masks
+    :raises ValueError: the model knows no masks, or reads other observations
     """
     masked = masked or isinstance(model, MaskablePPO)
+    if masked and "action_masks" not in inspect.signature(model.predict).parameters:
+        raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
     parts = [
         _play(model, task, digits[start : start + BATCH], masked)
         for start in range(0, len(digits), BATCH)

@@ -1,8 +1,6 @@
 """Show what a saved model does: problem, target, tokens, answer, reward, and the optimal plan.
 
-    python scripts/explain.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1 --video agent.gif
-
-A model file can run code as it is loaded: open only files that you trust.
+python scripts/explain.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1 --video agent.gif
 """
 
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ import tyro
 from saved import SavedModelSettings
 from show import episode_table, save_video, stop, wide_console
 
+from agents.evaluation import greedy_episodes
 from agents.explanation import explain_episodes, film_episodes, sample_problems
 
 
@@ -40,9 +39,10 @@ def main() -> None:
         _, model, env_id, tasks = settings.open()
         for task in tasks:
             digits = sample_problems(task.stage, settings.episodes, settings.seed)
-            rows += explain_episodes(model, task, digits, settings.masks)
+            episodes = greedy_episodes(model, task, digits, settings.masks)
+            rows += explain_episodes(task, episodes)
             if settings.video is not None:
-                frames += film_episodes(model, env_id, task.stage, digits, settings.masks)
+                frames += film_episodes(env_id, task.stage, episodes)
         wide_console().print(episode_table(rows))
         if settings.video is not None:
             save_video(frames, settings.video)

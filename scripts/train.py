@@ -16,7 +16,7 @@ from rich.console import Console
 from show import episode_table, save_learning_curve, score_table, stop, wide_console
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.evaluation import evaluate
+from agents.evaluation import evaluate, greedy_episodes
 from agents.explanation import explain_episodes, sample_problems
 from agents.files import write_bytes, write_rows
 from agents.interrupts import StopOnSignal
@@ -106,7 +106,10 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
         row
         for task in tasks
         for row in explain_episodes(
-            model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masks
+            task,
+            greedy_episodes(
+                model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masks
+            ),
         )
     ]
     text = io.StringIO()

@@ -12,7 +12,7 @@ from agents.evaluation import evaluate, greedy_episodes
 from agents.explanation import explain_episodes, film_episodes, sample_problems
 from toolenv_gym import oracle, rules
 from toolenv_gym.oracle import Task
-from toolenv_gym.tokens import ADD, ANS, MUL, SUB
+from toolenv_gym.tokens import ADD, ANS, CTX, MUL, SUB, token_name
 
 
 class FixedSequence:
@@ -98,32 +98,45 @@ def test_a_sample_is_scored_against_its_own_optimum():
     assert score.normalized_return == pytest.approx(1.0, abs=1e-12)
 
 
+def test_masks_are_refused_by_models_that_know_none():
+    model = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8)
+    with pytest.raises(ValueError, match="PPO knows no masks"):
+        evaluate(model, Task(rules.PUBLISHED, 0), masked=True)
+
+
 def test_other_observations_are_refused():
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match=r"the model reads Box.*as it is or one-hot"):
         evaluate(model, Task(rules.PUBLISHED, 0))
 
 
-def test_explained_episodes():
-    (row,) = explain_episodes(
-        FixedSequence((MUL, ADD, SUB, ANS)), Task(rules.PUBLISHED, 1), np.array([[7, 5, 8, 4, 0]])
-    )
+@pytest.mark.parametrize(
+    ("plan", "answer", "reward"),
+    [
+        ((MUL, ADD, SUB, ANS), "39", "0.150"),
+        ((ANS,), "-", "0.000"),
+        ((MUL, ADD, SUB, CTX, CTX, CTX, CTX), "-", "0.000"),  # 39 was computed, but not answered
+    ],
+)
+def test_explained_episodes(plan, answer, reward):
+    task, digits = Task(rules.PUBLISHED, 1), np.array([[7, 5, 8, 4, 0]])
+    (row,) = explain_episodes(task, greedy_episodes(FixedSequence(plan), task, digits))
     assert row == {
         "stage": "1",
         "problem": "(7*5 + 8) - 4",
         "target": "39",
         "graded": "43",
-        "tokens": "MUL ADD SUB ANS",
-        "answer": "39",
-        "reward": "0.150",
+        "tokens": " ".join(token_name(token) for token in plan),
+        "answer": answer,
+        "reward": reward,
         "optimal plan": "MUL ADD ANS (1.100)",
     }
 
 
 def test_film_shows_every_step():
-    frames = film_episodes(
-        FixedSequence((MUL, ADD, ANS)), "ToolArith-v0", 1, np.array([[7, 5, 8, 4, 0]] * 2)
-    )
+    task, digits = Task(rules.PUBLISHED, 1), np.array([[7, 5, 8, 4, 0]] * 2)
+    episodes = greedy_episodes(FixedSequence((MUL, ADD, ANS)), task, digits)
+    frames = film_episodes("ToolArith-v0", 1, episodes)
     assert len(frames) == 2 * (1 + 3 + 2)  # the reset, the steps, the end held
     assert frames[0].shape == (480, 640, 3)
 
