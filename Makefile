@@ -33,28 +33,26 @@ reproduce: $(READY)
 	$(BIN)/python scripts/reproduce.py $(ARGS)
 
 ablate: $(READY)
-	$(BIN)/python scripts/ablate.py $(ARGS)
+	$(BIN)/python scripts/ablate.py --out docs/results/ablation.csv $(ARGS)
 
 compare: $(READY)
-	$(BIN)/python scripts/compare.py $(ARGS)
+	$(BIN)/python scripts/compare.py --out docs/results/comparison.csv $(ARGS)
 
 interventions: $(READY)
-	$(BIN)/python scripts/interventions.py runs/comparison/guided_? $(ARGS)
+	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
+		--out docs/results/interventions $(ARGS)
 
 bench: $(READY)
-	$(BIN)/python benchmarks/environments.py
-	$(BIN)/python benchmarks/learners.py
+	$(BIN)/python benchmarks/environments.py --out docs/results/bench_environments.json
+	$(BIN)/python benchmarks/learners.py --out docs/results/bench_learners.json
 	$(BIN)/python benchmarks/page.py
 
 benchmark: $(READY)
-	$(BIN)/python benchmarks/published_a2c.py $(ARGS)
+	$(BIN)/python benchmarks/published_a2c.py \
+		--out docs/results/bench_published_a2c.json $(ARGS)
 
 seeds: $(READY)
-	for seed in 0 1 2 3 4; do \
-		$(BIN)/python scripts/train.py --seed $$seed --out runs/seeds/$$seed || exit 1; \
-	done
-	mkdir -p docs/results
-	awk 'FNR > 1 || NR == 1' runs/seeds/*/scores.csv > docs/results/default_seeds.csv
+	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
 
 # torch first and pinned: left to a dependency, pip would choose a build of its own.
 $(READY): setup.cfg pyproject.toml constraints.txt

@@ -32,7 +32,7 @@ class BenchmarkSettings:
     """counted turns of each side, after one that is not"""
     steps: int = 200_000
     """environment steps a turn, at least 50 batches"""
-    out: Path = Path("docs/results/bench_environments.json")
+    out: Path = Path("runs/bench_environments.json")
     """JSON of the figures"""
 
 

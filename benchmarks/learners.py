@@ -62,7 +62,7 @@ class BenchmarkSettings:
     """environment steps after which a run is given up"""
     device: str = "cpu"
     """cpu or cuda"""
-    out: Path = Path("docs/results/bench_learners.json")
+    out: Path = Path("runs/bench_learners.json")
     """JSON of the figures"""
 
 

@@ -35,5 +35,6 @@ def keep(settings: Any, machine: str, figures: dict[str, Any]) -> None:
     """
     kept = {name: value for name, value in dataclasses.asdict(settings).items() if name != "out"}
     text = json.dumps({"settings": kept, "machine": machine} | figures, indent=2)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(settings.out, lambda path: path.write_text(text))
     print(text)

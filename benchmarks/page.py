@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tyro
+
 from agents.files import markdown_table, write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -106,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, description=__doc__)

@@ -107,7 +107,7 @@ class BenchmarkSettings:
     """batch sizes whose peak memory is measured"""
     memory_of: int | None = None
     """only run one update with this batch size and print the peak memory in bytes"""
-    out: Path = Path("docs/results/bench_published_a2c.json")
+    out: Path = Path("runs/bench_published_a2c.json")
     """JSON of the figures"""
 
 

@@ -32,7 +32,7 @@ class AblateSettings:
     """training updates of a run"""
     processes: int = os.cpu_count() or 1
     """runs at a time, each on one thread"""
-    out: Path = Path("docs/results/ablation.csv")
+    out: Path = Path("runs/ablation.csv")
     """CSV of the results; figure and table go beside it as .png and .md"""
 
 

@@ -34,7 +34,7 @@ class CompareSettings:
     """runs at a time, each on one thread"""
     runs: Path = Path("runs/comparison")
     """folder of the runs, with the models"""
-    out: Path = Path("docs/results/comparison.csv")
+    out: Path = Path("runs/comparison.csv")
     """CSV of the results; a table and a figure go beside it as .md and .png"""
 
 

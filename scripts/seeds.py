@@ -1,0 +1,59 @@
+"""Train the default agent with several seeds, one after the other, and gather their scores.
+
+    python scripts/seeds.py --seeds 5
+
+A killed call goes on where it stopped: finished runs are not repeated, the unfinished one goes on
+from its checkpoint.
+"""
+
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from show import stop
+
+from agents.files import read_rows, write_rows
+
+
+@dataclass
+class SeedsSettings:
+    seeds: int = 5
+    """seeds, counted from 0"""
+    runs: Path = Path("runs/seeds")
+    """folder of the runs"""
+    out: Path = Path("runs/default_seeds.csv")
+    """CSV of the scores, written when all runs have finished"""
+
+
+def train(seed: int, folder: Path) -> None:
+    """Train with a seed, from the last checkpoint if there is one; a failure ends this script."""
+    command = [sys.executable, Path(__file__).with_name("train.py"), "--seed", str(seed)]
+    command += ["--out", folder, *(["--resume"] if (folder / "settings.json").exists() else [])]
+    run = subprocess.Popen(command)
+    while run.returncode is None:
+        with suppress(KeyboardInterrupt):  # the run receives it too, and has something to save
+            run.wait()
+    if run.returncode != 0:
+        sys.exit(run.returncode)
+
+
+def main() -> None:
+    settings = tyro.cli(SeedsSettings, description=__doc__)
+    if settings.seeds < 1:
+        stop(ValueError(f"seeds must be at least 1, got {settings.seeds}"))
+    rows = []
+    for seed in range(settings.seeds):
+        scores = settings.runs / str(seed) / "scores.csv"
+        if not scores.exists():
+            train(seed, scores.parent)
+        rows += read_rows(scores)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(settings.out, rows)
+    print(f"Scores of {settings.seeds} seeds are in {settings.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Every script and benchmark from its command line: help, slips, and what is left as it was."""
+
+import csv
+
+import pytest
+from conftest import ROOT
+from running import begin, run_script
+
+SCRIPTS = sorted(
+    path.relative_to(ROOT)
+    for folder in ("scripts", "benchmarks")
+    for path in (ROOT / folder).glob("*.py")
+    if "__main__" in path.read_text()
+)
+
+
+@pytest.fixture
+def nothing_is_written(monkeypatch):
+    """Have any attempt to write a file fail."""
+
+    def refuse(path, *_):
+        raise AssertionError(f"{path} was written")
+
+    for name in ("write_atomically", "write_rows"):
+        monkeypatch.setattr(f"agents.files.{name}", refuse)
+
+
+def test_there_are_scripts_to_try():
+    assert {"train.py", "evaluate.py", "seeds.py", "page.py"} <= {path.name for path in SCRIPTS}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=str)
+@pytest.mark.usefixtures("nothing_is_written")
+def test_help_helps_and_does_nothing_else(path, monkeypatch, capsys):
+    assert run_script(monkeypatch, path, "--help") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: ")
+    # What is committed is written over only by those who name it.
+    assert "default: docs" not in said
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=str)
+@pytest.mark.usefixtures("nothing_is_written")
+def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
+    needed = ["runs/nothing"] if path.name in ("evaluate.py", "explain.py") else []
+    assert run_script(monkeypatch, path, *needed, "--no-such-option", 1) == 2
+    assert "--no-such-option" in capsys.readouterr().err
+
+
+def test_seeds_go_on_where_they_stopped(tmp_path, monkeypatch):
+    """Seed 0 has finished, seed 1 was killed before its first checkpoint."""
+    runs, out = tmp_path / "runs", tmp_path / "results" / "seeds.csv"
+    (runs / "0").mkdir(parents=True)
+    columns = (ROOT / "docs" / "results" / "default_seeds.csv").read_text().splitlines()[0]
+    scores = [str(number) for number in range(len(columns.split(",")))]
+    (runs / "0" / "scores.csv").write_text(f"{columns}\n{','.join(scores)}\n")
+    begin(runs / "1", seed=1, stage=(0,))
+    for _ in range(2):  # the second time there is nothing to train
+        assert (
+            run_script(monkeypatch, "scripts/seeds.py", "--seeds", 2, "--runs", runs, "--out", out)
+            == 0
+        )
+        with out.open() as file:
+            first, second = csv.DictReader(file)
+        assert list(first.values()) == scores
+        assert (second["seed"], second["timesteps"]) == ("1", "512")
