@@ -255,11 +255,14 @@ class MaskableRecurrentPPO(RecurrentPPO):
             last_starts, self._last_episode_starts = self._last_episode_starts, dones
             self._last_lstm_states = lstm_states
             ended = np.flatnonzero(dones)
-            self._update_info_buffer([infos[i] for i in ended], dones[ended])
 
             # The names of these variables are what callbacks of other learners read.
             callback.update_locals(locals())
-            if not callback.on_step():
+            try:
+                going_on = callback.on_step()
+            finally:  # of what callbacks left of the infos: they may take episodes out
+                self._update_info_buffer([infos[i] for i in ended], dones[ended])
+            if not going_on:
                 return False
 
             n_steps += 1

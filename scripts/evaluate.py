@@ -3,7 +3,7 @@
 python scripts/evaluate.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
 """
 
-import tyro
+from arguments import parse
 from rich.console import Console
 from saved import SavedModelSettings
 from show import score_table, stop
@@ -12,7 +12,7 @@ from agents.evaluation import evaluate
 
 
 def main() -> None:
-    settings = tyro.cli(SavedModelSettings, description=__doc__)
+    settings = parse(SavedModelSettings, __doc__)
     try:
         algo, model, env_id, tasks = settings.open()
         scores = [evaluate(model, task, masked=settings.masks) for task in tasks]

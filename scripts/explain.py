@@ -6,7 +6,7 @@ python scripts/explain.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1 --vid
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from arguments import parse
 from saved import SavedModelSettings
 from show import episode_table, save_video, stop, wide_console
 
@@ -32,7 +32,7 @@ class ExplainSettings(SavedModelSettings):
 
 
 def main() -> None:
-    settings = tyro.cli(ExplainSettings, description=__doc__)
+    settings = parse(ExplainSettings, __doc__)
     rows, frames = [], []
     try:
         settings.check()

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from arguments import parse
 from saved import SavedModelSettings
 from show import stop
 
@@ -31,7 +31,7 @@ class ExportSettings(SavedModelSettings):
 
 
 def main() -> None:
-    settings = tyro.cli(ExportSettings, description=__doc__)
+    settings = parse(ExportSettings, __doc__)
     differences = 0
     try:
         _, model, _, tasks = settings.open()

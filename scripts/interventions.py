@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch as th
 import tyro
+from arguments import parse
 from rich.progress import track
 from show import (
     by_columns,
@@ -81,7 +82,7 @@ def interventions_markdown(rows: Sequence[Row]) -> str:
 
 
 def main() -> None:
-    settings = tyro.cli(InterventionSettings, description=__doc__)
+    settings = parse(InterventionSettings, __doc__)
     th.set_num_threads(1)  # more are slower for networks this small
     results: dict[str, list[Row]] = {"interventions": [], "plans": [], "probes": []}
     try:

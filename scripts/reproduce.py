@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from arguments import parse
 from rich.console import Console
 from rich.progress import Progress
 from show import save_learning_curve, score_table, stop
@@ -46,7 +46,7 @@ class ReproduceSettings:
 
 
 def main() -> None:
-    given = tyro.cli(ReproduceSettings, description=__doc__)
+    given = parse(ReproduceSettings, __doc__)
     if given.updates < 5:
         stop(ValueError(f"updates must be at least 5, the first evaluation, got {given.updates}"))
     out = given.out or Path("runs", f"published_seed{given.seed}_{given.updates}")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from arguments import parse
 from show import stop
 
 from agents.files import read_rows, write_rows
@@ -41,7 +41,7 @@ def train(seed: int, folder: Path) -> None:
 
 
 def main() -> None:
-    settings = tyro.cli(SeedsSettings, description=__doc__)
+    settings = parse(SeedsSettings, __doc__)
     if settings.seeds < 1:
         stop(ValueError(f"seeds must be at least 1, got {settings.seeds}"))
     rows = []

@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT
 from short_runs import run, short
 
-from agents.algorithms import saved_timesteps
 from agents.interrupts import StopOnSignal
+from agents.model_files import saved_timesteps
 from agents.progress import read_evaluations
 from agents.runs import open_run, read_settings
 from agents.training import learn, prepare

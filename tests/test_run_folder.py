@@ -13,7 +13,7 @@ from short_runs import run, script, short
 from test_files import no_file_longer_than
 
 from agents import runs
-from agents.algorithms import saved_timesteps
+from agents.model_files import saved_timesteps
 from agents.progress import read_evaluations
 from agents.runs import newest_run, open_run, read_settings
 from agents.training import TrainSettings
