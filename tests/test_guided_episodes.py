@@ -116,6 +116,7 @@ def test_a_run_whose_guidance_did_not_end_says_so(tmp_path):
     command = [sys.executable, ROOT / "scripts" / "train.py", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (said,) = [line for line in done.stdout.splitlines() if line.startswith("The curriculum")]
-    assert "did not end: the guidance was still at k = 2 of 2" in said
-    assert said.endswith(f"--resume --out {tmp_path} --total-timesteps 1024")
+    lines = done.stdout.splitlines()
+    (said,) = [i for i, line in enumerate(lines) if line.startswith("The curriculum did not end")]
+    assert "the guidance was still at k = 2 of 2" in lines[said]
+    assert lines[said + 1].endswith(f"--resume --out {tmp_path} --total-timesteps 1024")
