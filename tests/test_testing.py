@@ -243,6 +243,34 @@ class SkipsAnEpisode(SyncVectorEnv):
         return returned
 
 
+class SeedsAnew(SyncVectorEnv):
+    """Seeds that are read are forgotten at the next reset."""
+
+    def reset(self, *, seed=None, **others):
+        if seed is None and not hasattr(self, "seeded"):
+            seed = np.random.default_rng().integers(9999, size=3).tolist()
+        self.seeded = True
+        return super().reset(seed=seed, **others)
+
+
+class DeafToSettings(SyncVectorEnv):
+    def set_attr(self, name, values):
+        pass
+
+
+class ShowsASetting(SyncVectorEnv):
+    """It can be set here too, which does nothing."""
+
+    shaping = 0.2
+
+
+class OwnAttributes(SyncVectorEnv):
+    """Its own attributes pass for those of the sub-environments."""
+
+    def get_attr(self, name):
+        return (getattr(self, name),) * 3 if name in vars(self) else super().get_attr(name)
+
+
 class CopiesShareAll(SyncVectorEnv):
     def __deepcopy__(self, memo):
         return copy.copy(self)
@@ -251,6 +279,14 @@ class CopiesShareAll(SyncVectorEnv):
 class Uncopyable(SyncVectorEnv):
     def __deepcopy__(self, memo):
         raise TypeError("processes cannot be copied")
+
+
+def zero_generators(env):
+    """Return generators that give nothing but zeros."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    state = generator.bit_generator.state
+    generator.bit_generator.state = state | {"state": {"state": 0, "inc": 0}}
+    return (generator,) * 3
 
 
 def bare_number(env, seed):
@@ -394,6 +430,21 @@ BROKEN = {
         tampered(seed=first_seed),
         "reset (NEXT_STEP)",
         r"with the same seed, reset\(seed=\[0, 0, 0\]\): observations\[1\] is",
+    ),
+    "no seeds before the first reset": (
+        tampered(np_random_seed=property(lambda env: (None,) * 3)),
+        "seeds (NEXT_STEP)",
+        r"np_random_seed is \(None, None, None\) before the first reset, it must hold integers",
+    ),
+    "degenerate generators": (
+        tampered(np_random=property(zero_generators)),
+        "seeds (NEXT_STEP)",
+        r"a generator of np_random before the first reset, beside its seed: state\['state'\]",
+    ),
+    "seeds that are forgotten": (
+        SeedsAnew,
+        "seeds (NEXT_STEP)",
+        r"reset\(\) after np_random_seed was read, which must play from these seeds: observations",
     ),
     "four values a step": (
         tampered(on_step=lambda env, *returned: returned[:2] + returned[3:]),
@@ -561,6 +612,21 @@ BROKEN = {
         "a deep copy made after 15 steps, which must continue as the original does",
     ),
     "no copies": (Uncopyable, "copies (NEXT_STEP)", "raised TypeError.*processes cannot be copied"),
+    "set_attr that does nothing": (
+        DeafToSettings,
+        "settings (NEXT_STEP)",
+        r"after shaping was set to 1.5 by set_attr\(\): shaping\[0\] is 0.2, it must equal 1.5",
+    ),
+    "a setting that does nothing": (
+        ShowsASetting,
+        "settings (NEXT_STEP)",
+        r"after shaping was set to 1.5 by assignment: shaping\[0\] is 0.2, it must equal 1.5",
+    ),
+    "attributes of its own": (
+        OwnAttributes,
+        "settings (NEXT_STEP)",
+        r"get_attr\('action_space'\): action_space\[0\] is MultiDiscrete.*, it must equal Discrete",
+    ),
     "other rewards": (
         tampered(on_step=pay_for_ends),
         "SyncVectorEnv (NEXT_STEP)",
@@ -584,7 +650,18 @@ def test_each_way_to_break_one_is_told(how):
     broken, check, message = BROKEN[how]
     modes = [mode for mode in AutoresetMode if mode is NEXT_STEP or mode.name in check]
     with pytest.raises(AssertionError, match=rf"(?s)^{re.escape(check)}: .*{message}"):
-        check_vector_env(maker(broken), make_single, modes=modes, steps=30)
+        check_vector_env(
+            maker(broken), make_single, modes=modes, steps=30, settings={"shaping": 1.5}
+        )
+
+
+def test_a_time_limit_that_is_not_kept_is_told():
+    def single():
+        return gym.wrappers.TimeLimit(make_single(), 2)
+
+    endless = changed_step(truncations=np.zeros_like)
+    with pytest.raises(AssertionError, match=r"(?s)SyncVectorEnv .*: truncations is .* must equal"):
+        check_vector_env(maker(endless, single), single, modes=[NEXT_STEP], steps=30)
 
 
 def test_every_check_has_been_seen_to_fail():

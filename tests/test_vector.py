@@ -93,6 +93,7 @@ def test_passes_the_checker(env_id):
         lambda mode: CLASSES[env_id](5, stage=(0, 1, 2), autoreset_mode=mode),
         lambda: gym.make(env_id, stage=(0, 1, 2)),
         steps=100,
+        settings={"shaping": 1.5, "max_steps": 3, "stages": 2, "guidances": (0, 5)},
     )
 
 

@@ -6,6 +6,7 @@
 |-------|----------------|
 | attributes | a ``VectorEnv``: batched spaces, autoreset mode, ``render_mode``, ``closed`` |
 | reset | observations of the space and its dtype; seeds as an int or a list give equal streams |
+| seeds | those read before the first reset are set, and that reset plays from them |
 | step | observations, float64 rewards, bool flags; equal seeds and actions give equal steps |
 | infos | arrays of one row a sub-environment, each key with its mask ``_key`` |
 | returned arrays | they are the caller's: neither side sees what the other writes later |
@@ -14,6 +15,7 @@
 | bad actions | too many actions and actions outside of the space raise |
 | copies | a deep copy in the middle of episodes continues identically |
 | SyncVectorEnv | everything returned equals, to the last bit, what ``SyncVectorEnv`` returns |
+| settings | what the sub-environments have is read and set as in a ``SyncVectorEnv`` |
 
 A failed check raises an ``AssertionError``. Gymnasium's vectorised single environments pass, its
 native vector environment of the cart pole does not:
@@ -39,7 +41,7 @@ AssertionError: attributes (NEXT_STEP): closed is False after close(), it must b
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NoReturn
 
@@ -47,6 +49,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 
@@ -66,11 +69,12 @@ def check_vector_env(
     steps: int = 200,
     seed: int = 0,
     copies: bool = True,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Check that a vector environment keeps the conventions of Gymnasium.
 
-    Equality with ``SyncVectorEnv`` is checked if ``make_single`` is given. Infos have to be
-    reproducible too, without times of the clock.
+    Settings, and equality with ``SyncVectorEnv``, are checked if ``make_single`` is given. Infos
+    have to be reproducible too, without times of the clock.
 
     :param make_env: returns a new vector environment in the autoreset mode given
     :param make_single: returns a new single environment, a sub-environment of the vector one
@@ -79,12 +83,16 @@ def check_vector_env(
     :param seed: seed of the environments and of the actions
     :param copies: whether deep copies must work; pass False for an environment with processes or
         windows, such as ``AsyncVectorEnv``, whose pipes do not survive an attempt
+    :param settings: attributes that ``set_attr`` can change, with a value for all
+        sub-environments; one that the vector environment shows itself is set there as well
     :raises AssertionError: if a check fails; the message says which, what was seen and what would
         be right
     """
     for name, check in CHECKS.items():
         for mode in modes:
-            trial = _Trial(make_env, make_single, modes, mode, steps, seed, copies, ExitStack())
+            trial = _Trial(
+                make_env, make_single, modes, mode, steps, seed, copies, settings or {}, ExitStack()
+            )
             _run(check, trial, f"{name} ({mode.name})")
 
 
@@ -103,6 +111,7 @@ class _Trial:
     steps: int
     seed: int
     copies: bool
+    settings: Mapping[str, Any]
     stack: ExitStack
 
     def make(self) -> Any:
@@ -112,6 +121,13 @@ class _Trial:
             _fail(f"make_env returned {env!r}, it must return a gymnasium.vector.VectorEnv")
         self.stack.callback(env.close)
         return env
+
+    def make_sync(self, num_envs: int) -> SyncVectorEnv:
+        """Return what the environment is compared with."""
+        assert self.make_single is not None
+        sync = SyncVectorEnv([self.make_single] * num_envs, autoreset_mode=self.mode)
+        self.stack.callback(sync.close)
+        return sync
 
     def actions(self, env: Any, stream: int = 0) -> list[Any]:
         """Return random actions for the whole run, the same for every environment."""
@@ -189,6 +205,23 @@ def _check_reset(trial: _Trial) -> None:
     alike = _rows(env, _reset(env, seed=seeds))
     what = f"sub-environments with the same seed, reset(seed={seeds})"
     _require_same({"observations": alike}, {"observations": [alike[0]] * env.num_envs}, what)
+
+
+def _check_seeds(trial: _Trial) -> None:
+    env, twin = trial.make(), trial.make()
+    generators, seeds = env.unwrapped.np_random, env.unwrapped.np_random_seed
+    several = isinstance(seeds, tuple)  # one for each sub-environment, as in a SyncVectorEnv
+    listed = list(seeds) if several else [seeds]
+    if None in listed:
+        _fail(f"np_random_seed is {seeds} before the first reset, it must hold integers")
+    for generator, seed in zip(generators if several else [generators], listed, strict=True):
+        right = seeding.np_random(seed)[0].bit_generator.state
+        what = "a generator of np_random before the first reset, beside its seed"
+        _require_same({"state": generator.bit_generator.state}, {"state": right}, what)
+    what = "reset() after np_random_seed was read, which must play from these seeds"
+    _require_same(_reset(env), _reset(twin, seed=listed if several else seeds), what)
+    what = "np_random_seed after a reset() without a seed, which must keep it"
+    _require_same({"seeds": env.unwrapped.np_random_seed}, {"seeds": seeds}, what)
 
 
 def _check_step(trial: _Trial) -> None:
@@ -296,24 +329,20 @@ def _check_copies(trial: _Trial) -> None:
     if not trial.copies:
         return
     env = trial.make()
-    actions = trial.actions(env)
-    half = trial.steps // 2
-    _reset(env, seed=trial.seed)
-    for _ in _play_on(env, trial.mode, actions[:half]):
-        pass
+    actions = _play_half(trial, env)
     twin = copy.deepcopy(env)
     trial.stack.callback(twin.close)
-    played = list(_play_on(env, trial.mode, actions[half:]))
+    played = list(_play_on(env, trial.mode, actions))
+    half = trial.steps // 2
     what = f"a deep copy made after {half} steps, which must continue as the original does"
-    _require_same_run(_play_on(twin, trial.mode, actions[half:]), played, what)
+    _require_same_run(_play_on(twin, trial.mode, actions), played, what)
 
 
 def _check_equality(trial: _Trial) -> None:
     if trial.make_single is None:
         return
     env = trial.make()
-    sync = SyncVectorEnv([trial.make_single] * env.num_envs, autoreset_mode=trial.mode)
-    trial.stack.callback(sync.close)
+    sync = trial.make_sync(env.num_envs)
     _require_space(env, "observation_space", sync.observation_space)
     _require_space(env, "action_space", sync.action_space)
     seeds = [trial.seed + 10 * i for i in range(env.num_envs)]
@@ -325,9 +354,20 @@ def _check_equality(trial: _Trial) -> None:
         _require_same_run(run, right, what)
 
 
+def _check_settings(trial: _Trial) -> None:
+    if trial.make_single is None:
+        return
+    _require_same_attributes(trial)
+    for name, value in trial.settings.items():
+        _require_heeded(trial, name, value, _set_attr, "set_attr()")
+        if hasattr(trial.make().unwrapped, name):
+            _require_heeded(trial, name, value, _assign, "assignment")
+
+
 CHECKS: dict[str, Callable[[_Trial], None]] = {
     "attributes": _check_attributes,
     "reset": _check_reset,
+    "seeds": _check_seeds,
     "step": _check_step,
     "infos": _check_infos,
     "returned arrays": _check_returned_arrays,
@@ -336,6 +376,7 @@ CHECKS: dict[str, Callable[[_Trial], None]] = {
     "bad actions": _check_bad_actions,
     "copies": _check_copies,
     "SyncVectorEnv": _check_equality,
+    "settings": _check_settings,
 }
 
 
@@ -427,6 +468,26 @@ def _first_end(trial: _Trial) -> Returned:
         "last observations": _batch(space, [last[i] for i in ended]),
         "next observations": _batch(space, [first[i] for i in ended]),
     }
+
+
+def _play_half(trial: _Trial, env: Any) -> list[Any]:
+    """Reset with the seed, play the first half of the run and return the actions that are left."""
+    actions = trial.actions(env)
+    half = len(actions) // 2
+    _reset(env, seed=trial.seed)
+    for _ in _play_on(env, trial.mode, actions[:half]):
+        pass
+    return actions[half:]
+
+
+def _set_attr(env: Any, name: str, value: Any) -> None:
+    """Set an attribute through the vector environment's method."""
+    env.unwrapped.set_attr(name, [value] * env.num_envs)
+
+
+def _assign(env: Any, name: str, value: Any) -> None:
+    """Set an attribute of the vector environment itself."""
+    setattr(env.unwrapped, name, value)
 
 
 def _overwriting(run: Iterable[Returned]) -> Iterator[Returned]:
@@ -560,6 +621,44 @@ def _require_same(seen: Returned, right: Returned, what: str) -> None:
     difference = _difference(seen, right, "")
     if difference:
         _fail(f"{what}: {difference}")
+
+
+def _require_same_attributes(trial: _Trial) -> None:
+    """Require that ``get_attr`` returns what a SyncVectorEnv does, or raises AttributeError."""
+    env = trial.make()
+    if not hasattr(env.unwrapped, "get_attr"):
+        return
+    sync, twin = trial.make_sync(env.num_envs), trial.make_sync(env.num_envs)
+    for each in (env, sync, twin):
+        _play_half(trial, each)
+    single = sync.envs[0].unwrapped
+    for name in dir(single):
+        if name.startswith("_") or callable(getattr(single, name)):
+            continue
+        right = sync.get_attr(name)
+        if _difference(twin.get_attr(name), right, name):
+            continue  # an object that equals itself only
+        try:
+            seen = env.unwrapped.get_attr(name)
+        except AttributeError:
+            continue
+        _require_same({name: seen}, {name: right}, f"get_attr({name!r})")
+
+
+def _require_heeded(
+    trial: _Trial, name: str, value: Any, change: Callable[[Any, str, Any], None], way: str
+) -> None:
+    """Require that an attribute set in mid-episode acts as it does in a SyncVectorEnv."""
+    env = trial.make()
+    sync = trial.make_sync(env.num_envs)
+    actions = _play_half(trial, env)
+    _play_half(trial, sync)
+    change(env, name, value)
+    _set_attr(sync, name, value)
+    what = f"after {name} was set to {value!r} by {way}"
+    _require_same({name: env.unwrapped.get_attr(name)}, {name: sync.get_attr(name)}, what)
+    run, right = (_play_on(each, trial.mode, actions) for each in (env, sync))
+    _require_same_run(run, right, what)
 
 
 # ------------------------------------------------------------------------------- comparing
