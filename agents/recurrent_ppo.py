@@ -478,9 +478,15 @@ class MaskableRecurrentPPO(RecurrentPPO):
 
         :param action_masks: nonzero where an action is admitted, shape (batch, actions) or, for a
             single observation, (actions,); all are admitted without it
-        :raises ValueError: observations are NaN or infinite, or the logits become so
+        :raises ValueError: observations are NaN, infinite or a tuple, or the logits become NaN
         """
-        check_finite("observations", observation)
+        if isinstance(observation, tuple):
+            raise ValueError(
+                "observations must be an array or a dict of arrays, got a tuple: you are probably "
+                "mixing Gym API and VecEnv API, of which the former's reset() returns "
+                "(observation, info) and the latter's observations only"
+            )
+        check_finite("observations", self.policy.obs_to_tensor(observation)[0])
         masks = None if action_masks is None else check_masks(action_masks, self.action_space)
         with masking(self.policy, masks):
             prediction = super().predict(observation, state, episode_start, deterministic)

@@ -191,6 +191,9 @@ def test_predict_and_evaluate(observation_space, policy):
     message = "observations 'position'" if is_dict else "observations"
     with pytest.raises(ValueError, match=rf"{message} must be finite, got \[ 0. nan\] in row 1, 2"):
         model.predict(observation)
+    one = {"position": position[1], "number": 0} if is_dict else position[1]
+    with pytest.raises(ValueError, match=rf"{message} must be finite, got \[ 0. nan\] in row 0"):
+        model.predict(one)
     env = Faulty(observation_space, DISCRETE, "observation", steps=(6,))
     with pytest.raises(ValueError, match="must be finite"):
         evaluate_policy(model, env, 5, warn=False)

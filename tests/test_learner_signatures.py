@@ -3,6 +3,7 @@
 import inspect
 import re
 
+import gymnasium as gym
 import pytest
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import A2C
@@ -63,3 +64,10 @@ def test_every_argument_arrives(model_class):
     for name, value in given.items():
         held = getattr(model, stored.get(name, name))
         assert (held(1.0) if callable(held) else held) == value, name
+
+
+def test_predict_refuses_what_a_reset_of_gymnasium_returns():
+    env = gym.make("CartPole-v1")
+    model = MaskableRecurrentPPO("GruPolicy", env, device="cpu")
+    with pytest.raises(ValueError, match="got a tuple: you are probably mixing Gym API and VecEnv"):
+        model.predict(env.reset())
