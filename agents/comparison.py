@@ -64,7 +64,7 @@ def run(folder: Path, job: Job) -> list[Row]:
     seconds = time.process_time() - start
     rows = []
     for stage in settings.stage:
-        score = evaluate(model, Task(settings.rule_set, stage), masked=settings.masks)
+        score = evaluate(model, Task(settings.rule_set, stage), masked=settings.masked)
         mastered = [
             row["timesteps"]
             for row in read_evaluations(out)

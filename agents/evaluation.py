@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sb3_contrib import MaskablePPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.one_hot import encode, history_of, recent
@@ -67,11 +66,10 @@ def greedy_episodes(
     :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
         is, or one-hot encoded with a history of tokens (:mod:`agents.one_hot`)
     :param digits: the problems, shape (n, 5)
-    :param masked: whether only tokens that have an effect are admitted, as always for a
-        MaskablePPO; only for models that know masks
+    :param masked: whether only tokens that have an effect are admitted; only for models that know
+        masks
     :raises ValueError: the model knows no masks, or reads other observations
     """
-    masked = masked or isinstance(model, MaskablePPO)
     if masked and "action_masks" not in inspect.signature(model.predict).parameters:
         raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
     parts = [

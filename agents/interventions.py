@@ -50,16 +50,17 @@ def load_policy(path: Path, trust: bool = False) -> ToolArithGruPolicy:
     :raises FileNotFoundError: there is no such file
     :raises ValueError: it holds no policy that can be studied here
     """
-    _, model, trained_on = load_model(path, "cpu", trust)
-    if trained_on not in (None, WORLD):
-        raise ValueError(f"{path} was trained on {trained_on}, the interventions are on {WORLD}")
-    if not isinstance(model.policy, ToolArithGruPolicy):
+    saved = load_model(path, "cpu", trust)
+    if saved.env_id not in (None, WORLD):
+        raise ValueError(f"{path} was trained on {saved.env_id}, the interventions are on {WORLD}")
+    policy = saved.model.policy
+    if not isinstance(policy, ToolArithGruPolicy):
         raise ValueError(
-            f"{path} has a {type(model.policy).__name__}, the interventions are on the published "
+            f"{path} has a {type(policy).__name__}, the interventions are on the published "
             "network, ToolArithGruPolicy: take a run of maskable_recurrent_ppo, recurrent_a2c or "
             "recurrent_ppo"
         )
-    return model.policy
+    return policy
 
 
 def study(policy: ToolArithGruPolicy, seed: int) -> dict[str, list[Row]]:

@@ -103,12 +103,17 @@ def describe_start(settings: TrainSettings, folder: Path) -> str:
     if checkpoint.exists():
         steps = saved_timesteps(checkpoint)
         start = f"Resuming the run in {folder} from its checkpoint at {steps:,} steps"
-    return f"{start}, to {settings.total_timesteps:,} steps."
+    return f"{start}, to {settings.sizes.total_timesteps:,} steps."
 
 
 def _saved_names() -> list[str]:
     names = [field.name for field in dataclasses.fields(TrainSettings)]
     return [name for name in names if name not in _NOT_SAVED]
+
+
+def _to_save(settings: TrainSettings) -> dict[str, Any]:
+    """Return settings as they are saved: with the learner's own sizes where none were asked for."""
+    return {name: getattr(settings, name) for name in _saved_names()} | settings.sizes._asdict()
 
 
 def _settings_of(saved: Any) -> TrainSettings:
@@ -131,8 +136,9 @@ def _settings_of(saved: Any) -> TrainSettings:
 
 
 def _check_unchanged(asked: TrainSettings, own: TrainSettings, folder: Path) -> None:
-    for name in _saved_names():
-        given, kept = getattr(asked, name), getattr(own, name)
+    kept_settings = _to_save(own)
+    for name, given in _to_save(asked).items():
+        kept = kept_settings[name]
         if given != kept and name not in _CHANGEABLE:
             raise ValueError(f"the run in {folder} has {name} {kept}, not {given}")
 
@@ -193,8 +199,7 @@ def _run_in(folder: Path, settings: TrainSettings) -> Iterator[None]:
         )
     for half_written in folder.glob("*.partial.*"):  # by a killed process
         half_written.unlink()
-    saved = {name: getattr(settings, name) for name in _saved_names()}
-    write_bytes(file, f"{json.dumps(saved, indent=2)}\n".encode())
+    write_bytes(file, f"{json.dumps(_to_save(settings), indent=2)}\n".encode())
     try:
         yield
     except BaseException:

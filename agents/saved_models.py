@@ -26,11 +26,13 @@ class SavedModel(NamedTuple):
     :param algo: the learner's name in :data:`agents.algorithms.ALGORITHMS`
     :param env_id: id of the world that it was trained on; None if the file does not lie in the
         folder of a run
+    :param masked: whether it was trained to play with the world's masks, as far as is known
     """
 
     algo: str
     model: BaseAlgorithm
-    env_id: str | None
+    env_id: str | None = None
+    masked: bool = False
 
 
 def load_model(path: Path, device: str = "auto", trust: bool = False) -> SavedModel:
@@ -47,15 +49,15 @@ def load_model(path: Path, device: str = "auto", trust: bool = False) -> SavedMo
     file = find_model(path)
     settings = _settings_beside(file)
     if settings is not None:
-        model = new_model(settings.algo, settings.env, settings.history, device)
+        model = new_model(settings.algo, settings.env, settings.sizes.history, device)
         restore(model, file)
-        return SavedModel(settings.algo, model, settings.env)
+        return SavedModel(settings.algo, model, settings.env, settings.masked)
     data = read_data(file)
     known = recognise(data, device)
     if known is not None:
         algo, model = known
         restore(model, file)
-        return SavedModel(algo, model, None)
+        return SavedModel(algo, model)
     algo = _nearest(file)
     if not trust:
         raise ValueError(
@@ -63,7 +65,7 @@ def load_model(path: Path, device: str = "auto", trust: bool = False) -> SavedMo
             f"{policy_module(data)}), and can only be loaded by running the code in it: pass "
             "--trust if you know who made it"
         )
-    return SavedModel(algo, _unpickled(file, algo, device), None)
+    return SavedModel(algo, _unpickled(file, algo, device))
 
 
 def find_model(path: Path) -> Path:

@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import ProgressBarCallback
 
 from agents.algorithms import (
     ALGORITHMS,
+    Sizes,
     knows_masks,
     make_model,
     make_training_env,
@@ -65,17 +66,20 @@ class TrainSettings:
     """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
     guided: mixed, and masks lead through ever fewer first steps. By default guided for
     ToolArithMemory-v0, mixed for ToolArith-v0"""
-    history: int = 0
+    history: int | None = None
     """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
-    as it is (for recurrent_ppo_lstm always one at least)"""
+    as it is (for recurrent_ppo_lstm always one at least). By default 7 for maskable_ppo, 0 for the
+    others"""
     shaping: float = rules.SHAPING
     """weight of the milestones in the reward of training"""
     masks: bool = False
-    """admit only tokens that have an effect, in training and evaluation (maskable_ppo: always)"""
-    n_envs: int = 256
-    """environments played side by side"""
-    total_timesteps: int = 500_000
-    """environment steps to train for, all environments together"""
+    """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
+    guided)"""
+    n_envs: int | None = None
+    """environments played side by side. By default 64 for recurrent_a2c, a2c, ppo and maskable_ppo,
+    256 for the others"""
+    total_timesteps: int | None = None
+    """environment steps to train for, all environments together. By default 500,000"""
     seed: int = 0
     """of the network, the problems and the actions"""
     device: str = "auto"
@@ -112,17 +116,20 @@ class TrainSettings:
             )
         if self.curriculum == "published" and self.stage != (0, 1, 2):
             raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
-        for name in ("n_envs", "total_timesteps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.n_envs > self.total_timesteps:
+        sizes = self.sizes
+        at_least_1 = sizes._asdict() | {"evaluate_every": self.evaluate_every}
+        del at_least_1["history"]
+        for name, value in at_least_1.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if sizes.n_envs > sizes.total_timesteps:
             raise ValueError(
-                f"n_envs must be at most total_timesteps, a step of each: got {self.n_envs} "
-                f"environments for {self.total_timesteps} steps"
+                f"n_envs must be at most total_timesteps, a step of each: got {sizes.n_envs} "
+                f"environments for {sizes.total_timesteps} steps"
             )
-        if self.history < 0:
-            raise ValueError(f"history must be at least 0, got {self.history}")
-        if self.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
+        if sizes.history < 0:
+            raise ValueError(f"history must be at least 0, got {sizes.history}")
+        if sizes.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
             raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
         if not 0 <= self.seed < SEEDS:
             raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
@@ -131,6 +138,18 @@ class TrainSettings:
     def rule_set(self) -> int:
         """The rules of the world."""
         return rules.RULE_SETS[self.env]
+
+    @property
+    def sizes(self) -> Sizes:
+        """Environments, steps and history: those asked for, or the learner's own."""
+        asked = {name: getattr(self, name) for name in Sizes._fields}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return ALGORITHMS[self.algo].sizes._replace(**given)
+
+    @property
+    def masked(self) -> bool:
+        """Whether only tokens that have an effect are admitted, where nothing is guided."""
+        return self.masks or (self.algo == "maskable_ppo" and self.schedule != "guided")
 
     @property
     def schedule(self) -> str:
@@ -159,14 +178,15 @@ def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
     :raises ValueError: a file of the checkpoint is damaged
     """
     th.set_num_threads(settings.threads)
+    sizes = settings.sizes
     env = make_training_env(
         settings.algo,
         settings.env,
         settings.stage,
-        settings.n_envs,
+        sizes.n_envs,
         settings.seed,
         settings.shaping,
-        settings.history,
+        sizes.history,
     )
     use_masking = settings.masks or settings.schedule == "guided"
     model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
@@ -192,13 +212,13 @@ def learn(
     """
     curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-    checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masks)
+    checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masked)
     bar = ProgressBarCallback()
     callbacks = [CurriculumCallback(curriculum), *([stop] if stop else []), checkpoints]
     model.set_logger(make_logger(folder, model.num_timesteps))
     try:
         model.learn(
-            max(settings.total_timesteps - model.num_timesteps, 0),
+            max(settings.sizes.total_timesteps - model.num_timesteps, 0),
             callback=[*callbacks, *([bar] if progress_bar else [])],
             log_interval=None,  # type: ignore[arg-type]  # the checkpoints log
             reset_num_timesteps=False,

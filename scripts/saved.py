@@ -22,10 +22,10 @@ class SavedModelSettings:
     stage: tuple[int, ...] = (0, 1, 2)
     """stages to play"""
     masks: bool = False
-    """admit only tokens that have an effect, for models that know masks (maskable_ppo: always)"""
+    """admit only tokens that have an effect, as in any case where the run trained so; for models
+    that know masks"""
     device: str = "auto"
     """cpu, cuda or auto"""
-
     trust: bool = False
     """load a file that lies in no run's folder and was made with other settings than this project's
     by running the code in it: whoever made it could do anything with your account"""
@@ -33,10 +33,14 @@ class SavedModelSettings:
     def open(self) -> tuple[str, BaseAlgorithm, str, list[Task]]:
         """Return the learner's name, the model, the id of the world and a task a stage.
 
+        From now on ``masks`` tells whether the model is to be played with masks.
+
         :raises FileNotFoundError: there is no such file
         :raises ValueError: the file or a setting is not what it should be
         """
         stages = check_stages(self.stage)
-        algo, model, trained_on = load_model(self.model, self.device, self.trust)
-        env_id = self.env or trained_on or "ToolArith-v0"
-        return algo, model, env_id, [Task(RULE_SETS[env_id], stage) for stage in stages]
+        saved = load_model(self.model, self.device, self.trust)
+        env_id = self.env or saved.env_id or "ToolArith-v0"
+        self.masks = self.masks or saved.masked
+        tasks = [Task(RULE_SETS[env_id], stage) for stage in stages]
+        return saved.algo, saved.model, env_id, tasks

@@ -36,7 +36,7 @@ def main() -> None:
             start = describe_start(settings, folder)
             model = prepare(settings, folder)
         except MemoryError as error:
-            stop(MemoryError(f"no memory for {settings.n_envs:,} environments: {error}"))
+            stop(MemoryError(f"no memory for {settings.sizes.n_envs:,} environments: {error}"))
         except (OSError, ValueError) as error:
             stop(error)
         except KeyboardInterrupt:
@@ -89,7 +89,7 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
     """Evaluate the trained agent exactly; write and print scores and some episodes."""
     console = Console()
     tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-    scores = [evaluate(model, task, masked=settings.masks) for task in tasks]
+    scores = [evaluate(model, task, masked=settings.masked) for task in tasks]
     run = {
         "env": settings.env,
         "algo": settings.algo,
@@ -108,7 +108,7 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
         for row in explain_episodes(
             task,
             greedy_episodes(
-                model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masks
+                model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masked
             ),
         )
     ]
