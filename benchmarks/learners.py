@@ -15,10 +15,11 @@ A learner has learnt when its greedy episodes on a sample of problems reach 99 %
 evaluations are not counted.
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch as th
@@ -31,6 +32,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents.algorithms import make_training_env
+from agents.devices import check_device
 from agents.evaluation import evaluate
 from agents.paper_policy import ToolArithGruPolicy
 from agents.recurrent_ppo import MaskableRecurrentPPO
@@ -39,12 +41,13 @@ from toolenv_gym.oracle import Task
 
 WORLD, STAGE = "ToolArith-v0", 2
 LSTM = {"lstm_hidden_size": 96}
+Learner = Literal["ours", "ours_lstm", "stock_gru", "stock_lstm"]
 FUSED = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 
 @dataclass
 class BenchmarkSettings:
-    learners: tuple[str, ...] = ("ours", "ours_lstm", "stock_gru", "stock_lstm")
+    learners: tuple[Learner, ...] = ("ours", "ours_lstm", "stock_gru", "stock_lstm")
     """who takes part; ratios are to the last"""
     n_envs: int = 64
     """environments"""
@@ -149,6 +152,10 @@ def summary(name: str, rates: dict[str, list[float]], reference: str) -> dict[st
 
 def main() -> None:
     settings = tyro.cli(BenchmarkSettings, description=__doc__)
+    try:
+        check_device(settings.device)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     th.set_num_threads(1)
     names = settings.learners
     models = {name: make(name, settings, seed=0) for name in names}

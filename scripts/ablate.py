@@ -35,11 +35,18 @@ class AblateSettings:
     out: Path = Path("runs/ablation.csv")
     """CSV of the results; figure and table go beside it as .png and .md"""
 
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        for name in ("seeds", "updates", "processes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
 
 def main() -> None:
     settings = parse(AblateSettings, __doc__)
     seeds = range(settings.seeds)
     try:
+        settings.check()
         settings.out.parent.mkdir(parents=True, exist_ok=True)
         job_progress(
             run_ablation(variants(), seeds, settings.updates, settings.out, settings.processes)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from arguments import parse
@@ -24,7 +24,7 @@ from toolenv_gym.tokens import ADD, MUL, SUB
 
 @dataclass
 class CompareSettings:
-    variants: tuple[str, ...] = tuple(VARIANTS)
+    variants: tuple[Literal[tuple(VARIANTS)], ...] = tuple(VARIANTS)
     """learners"""
     seeds: int = 5
     """seeds of each, counted from 0"""
@@ -36,6 +36,12 @@ class CompareSettings:
     """folder of the runs, with the models"""
     out: Path = Path("runs/comparison.csv")
     """CSV of the results; a table and a figure go beside it as .md and .png"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        for name in ("seeds", "budget", "processes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 def comparison_markdown(rows: Sequence[dict[str, Any]], variants: Sequence[str]) -> str:
@@ -96,6 +102,7 @@ def save_figure(rows: Sequence[dict[str, Any]], variants: Sequence[str], path: P
 def main() -> None:
     settings = parse(CompareSettings, __doc__)
     try:
+        settings.check()
         settings.out.parent.mkdir(parents=True, exist_ok=True)
         settings.runs.mkdir(parents=True, exist_ok=True)
         job_progress(

@@ -47,6 +47,26 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
     assert "--no-such-option" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("path", "arguments", "said"),
+    [
+        ("scripts/ablate.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
+        ("scripts/compare.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
+        ("scripts/compare.py", ["--variants", "nobody"], 2),
+        ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
+        ("benchmarks/learners.py", ["--learners", "nobody"], 2),
+    ],
+)
+@pytest.mark.usefixtures("nothing_is_written")
+def test_values_that_cannot_be(path, arguments, said, monkeypatch):
+    assert run_script(monkeypatch, path, *arguments) == said
+
+
+def test_devices_of_a_benchmark(monkeypatch):
+    said = run_script(monkeypatch, "benchmarks/learners.py", "--device", "abacus")
+    assert said.startswith("error: device must be one of auto, cpu")
+
+
 def test_seeds_go_on_where_they_stopped(tmp_path, monkeypatch):
     """Seed 0 has finished, seed 1 was killed before its first checkpoint."""
     runs, out = tmp_path / "runs", tmp_path / "results" / "seeds.csv"
