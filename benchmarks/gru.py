@@ -42,7 +42,7 @@ class BenchmarkSettings:
     """units"""
     turns: int = 11
     """counted turns of each way, after one that is not"""
-    out: Path = Path("docs/results/bench_gru.json")
+    out: Path = Path("runs/bench_gru.json")
     """JSON of the figures"""
 
 

@@ -129,6 +129,13 @@ def test_evaluating_and_explaining_run_nothing(
     assert not marker.exists()
 
 
+def test_exporting_runs_nothing(planted, monkeypatch, tmp_path):
+    folder, marker = planted
+    arguments = [folder, "--stage", 0, "--device", "cpu", "--out", tmp_path / "agent.onnx"]
+    assert run_script(monkeypatch, "scripts/export.py", *arguments) == 0
+    assert not marker.exists()
+
+
 def test_studying_runs_nothing(planted, monkeypatch, tmp_path):
     folder, marker = planted
     monkeypatch.setattr("agents.interventions.study", lambda policy, seed: sys.exit("studied"))
