@@ -78,6 +78,10 @@ class MaskableRecurrentPPO(RecurrentPPO):
     - callbacks find their variables up to date in ``_on_rollout_end`` too;
     - ``tb_log_name`` is "MaskableRecurrentPPO" by default.
 
+    From sb3-contrib's MaskablePPO it differs in its masks as well: whether they are used is said
+    here, not to ``learn``; environments without masks, and Box actions, are no error; MultiBinary
+    actions cannot be masked.
+
     :param policy: sb3-contrib's "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", our
         "GruPolicy", or any class of recurrent policies
     :param env: the environment to learn from, or its id
