@@ -4,7 +4,7 @@
 
 ToolArith-v0, stage 2, all with networks of 96 units, the same rollouts, minibatches and epochs:
 
-- ours: MaskableRecurrentPPO with the paper's GRU policy, without masks, on GymVecEnv and the
+- ours: MaskableRecurrentPPO with the published network, without masks, on GymVecEnv and the
   compiled vector environment;
 - ours_lstm: the same learner with sb3-contrib's LSTM policy on one-hot observations;
 - stock_gru: sb3-contrib's RecurrentPPO with our GRU policy on DummyVecEnv;

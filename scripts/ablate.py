@@ -6,6 +6,7 @@ A killed ablation goes on where it stopped: finished runs are in the CSV and are
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from show import (
     wide_console,
 )
 
-from agents.ablation import run_ablation, summarise, unsettled, variants
+from agents.ablation import Summary, run_ablation, summarise, unsettled, variants
 from agents.files import read_rows, write_atomically
 
 
@@ -42,6 +43,15 @@ class AblateSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
+def save_figure(summaries: Sequence[Summary], seeds: int, updates: int, path: Path) -> None:
+    """Draw the success rates at the end, with a title that says what was run."""
+    title = (
+        f"The published program, slips corrected: {seeds} seeds, {updates:,} updates "
+        "(interquartile means, 95 % intervals)"
+    )
+    save_ablation_figure(summaries, title, path)
+
+
 def main() -> None:
     settings = parse(AblateSettings, __doc__)
     seeds = range(settings.seeds)
@@ -57,11 +67,7 @@ def main() -> None:
     rows = [row for row in rows if row["seed"] in seeds]
     summaries = summarise(rows)
     wide_console().print(summary_table(summaries))
-    title = (
-        f"The published program, slips corrected: {settings.seeds} seeds, "
-        f"{settings.updates} updates"
-    )
-    save_ablation_figure(summaries, title, settings.out.with_suffix(".png"))
+    save_figure(summaries, settings.seeds, settings.updates, settings.out.with_suffix(".png"))
     tables = f"{summary_markdown(summaries)}\n{unsettled_markdown(unsettled(rows))}"
     write_atomically(settings.out.with_suffix(".md"), lambda path: path.write_text(tables))
     print(f"Results, figure and table are in {settings.out.with_suffix('')}.csv, .png and .md")

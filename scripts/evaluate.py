@@ -9,6 +9,7 @@ from saved import SavedModelSettings
 from show import score_table, stop
 
 from agents.evaluation import evaluate
+from toolenv_gym import rules
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
         stop(error)
     console = Console()
     console.print(f"{settings.model}: {algo} on {env_id}")
-    console.print(score_table(scores))
+    console.print(score_table(scores, rules.RULE_SETS[env_id]))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from arguments import parse
 from saved import SavedModelSettings
 from show import episode_table, save_video, stop, wide_console
 
-from agents.evaluation import greedy_episodes
+from agents.evaluation import Episodes, greedy_episodes
 from agents.explanation import explain_episodes, film_episodes, sample_problems
+from toolenv_gym import rules
 
 
 @dataclass
@@ -21,7 +22,7 @@ class ExplainSettings(SavedModelSettings):
     seed: int = 0
     """of the problems"""
     video: Path | None = None
-    """also film the episodes: a file that ends in .mp4 or .gif"""
+    """also film the first episode of each stage: a file that ends in .mp4 or .gif"""
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
@@ -42,8 +43,9 @@ def main() -> None:
             episodes = greedy_episodes(model, task, digits, settings.masks)
             rows += explain_episodes(task, episodes)
             if settings.video is not None:
-                frames += film_episodes(env_id, task.stage, episodes)
-        wide_console().print(episode_table(rows))
+                first = Episodes(*(column[:1] for column in episodes))
+                frames += film_episodes(env_id, task.stage, first)
+        wide_console().print(episode_table(rows, rules.RULE_SETS[env_id]))
         if settings.video is not None:
             save_video(frames, settings.video)
             print(f"Filmed into {settings.video}")

@@ -60,7 +60,7 @@ def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     stages = sorted({row["stage"] for row in results["plans"]})
     trees = {s: token_tree([row for row in results["plans"] if row["stage"] == s]) for s in stages}
     models = len({row["model"] for row in results["plans"]})
-    title = f"Token sequences on all problems, with their shares of the episodes (models: {models})"
+    title = f"Token sequences on all problems, with their frequencies (models: {models})"
     save_plan_figure(trees, title, folder / "plans.png")
     save_probe_figure(results["probes"], digit_ceiling(STUDIED.stage), folder / "probes.png")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from arguments import parse
 from rich.console import Console
 from rich.progress import Progress
-from show import save_learning_curve, score_table, stop
+from show import save_learning_curves, score_table, stop
 
 from agents.evaluation import Score
 from agents.files import write_rows
@@ -36,7 +36,7 @@ from toolenv_gym.tokens import TOKEN_TEXTS
 @dataclass
 class ReproduceSettings:
     updates: int = 60
-    """training updates; the shares of the stages stay as published"""
+    """training updates; the stages keep their proportions"""
     seed: int = 0
     """of the network, the actions and the problems"""
     device: str = "cpu"
@@ -89,11 +89,12 @@ def main() -> None:
         )
         for stage, outcomes in enumerate(final)
     ]
-    console.print(score_table(scores, "What the last line means (optimum: all problems)"))
+    meaning = "What the last line means (optimum: all problems)"
+    console.print(score_table(scores, rules.PUBLISHED, meaning))
     write_rows(out / "evaluations.csv", rows)
     write_rows(out / "scores.csv", [dataclasses.asdict(score) for score in scores])
     title = f"The published program, seed {given.seed}"
-    save_learning_curve(rows, "update", "updates", title, out / "learning_curve.png")
+    save_learning_curves({title: rows}, "update", "updates", out / "learning_curve.png")
     console.print(f"CSV and plot are in {out}")
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from agents.ablation import Summary
 from agents.evaluation import Score
 from agents.files import markdown_table, write_atomically
+from toolenv_gym import rules
 
 FRAMES_PER_SECOND = 2
 
@@ -38,10 +39,22 @@ def stop(error: Exception) -> NoReturn:
     sys.exit(f"error: {error}")
 
 
+PUBLISHED_GRADING = (
+    "ToolArith-v0 grades one milestone before the target that it describes, as the published "
+    "program does: the best agent has success 100 % and reaches the described target only where "
+    "the two happen to be equal; in ToolArithMemory-v0 they are the same."
+)
+
+
 def score_table(
-    scores: Sequence[Score], title: str = "Exact greedy evaluation over all problems"
+    scores: Sequence[Score],
+    rule_set: int,
+    title: str = "Exact greedy evaluation over all problems",
 ) -> Table:
-    """Return scores against the oracle, a row a stage."""
+    """Return scores against the oracle, a row a stage.
+
+    :param rule_set: that of the world: the caption says why its two targets differ, if they do
+    """
     table = Table(title=title)
     for column in (
         "stage",
@@ -66,16 +79,20 @@ def score_table(
     table.caption = (
         "success: answered the graded target; reached target: answered the described one"
     )
+    if rule_set == rules.PUBLISHED:
+        table.caption += f"\n{PUBLISHED_GRADING}"
     return table
 
 
-def episode_table(rows: Sequence[dict[str, str]]) -> Table:
-    """Return explained episodes, a row each."""
+def episode_table(rows: Sequence[dict[str, str]], rule_set: int) -> Table:
+    """Return explained episodes, a row each; for ``rule_set`` see :func:`score_table`."""
     table = Table(title="Greedy episodes")
     for name in rows[0]:
         table.add_column(name, justify="left" if " " in rows[0][name] else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
+    if rule_set == rules.PUBLISHED:
+        table.caption = PUBLISHED_GRADING
     return table
 
 
@@ -84,18 +101,29 @@ def wide_console(file: Any = None) -> Console:
     return Console(file=file, width=150)
 
 
-def save_learning_curve(
-    rows: Sequence[dict[str, Any]], time: str, label: str, title: str, path: Path
+def save_learning_curves(
+    runs: dict[str, Sequence[dict[str, Any]]], time: str, label: str, path: Path
 ) -> None:
-    """Draw mean returns over time, a line a stage, its optimum dashed.
+    """Draw mean returns over time, a panel a run, a line a stage, its optimum dashed.
 
-    :param rows: with ``stage``, ``mean_return``, ``optimum`` and the column ``time``
+    :param runs: by title, rows with ``stage``, ``mean_return``, ``optimum`` and the column ``time``
     :param label: of the time axis
     """
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    size = (max(8, 6 * len(runs)), 4.5)
+    figure, panels = plt.subplots(1, len(runs), figsize=size, squeeze=False, layout="constrained")
+    for (title, rows), axes in zip(runs.items(), panels[0], strict=True):
+        _draw_learning_curve(axes, rows, time)
+        axes.set(xlabel=label, title=title)
+    panels[0, 0].set_ylabel("mean greedy return")
+    panels[0, -1].legend(frameon=False)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=150))
+    plt.close(figure)
+
+
+def _draw_learning_curve(axes: Any, rows: Sequence[dict[str, Any]], time: str) -> None:
     for stage in sorted({row["stage"] for row in rows}):
         points = [row for row in rows if row["stage"] == stage]
         times = [row[time] for row in points]
@@ -103,14 +131,10 @@ def save_learning_curve(
         (line,) = axes.plot(times, returns, marker="o", ms=3, label=f"stage {stage}")
         axes.axhline(points[-1]["optimum"], color=line.get_color(), ls="--", lw=1, alpha=0.7)
     axes.plot([], [], color="gray", ls="--", lw=1, label="optimum")
-    axes.set(xlabel=label, ylabel="mean greedy return", title=title)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    write_atomically(path, lambda file: figure.savefig(file, dpi=150))
-    plt.close(figure)
 
 
 def summary_cells(summaries: Sequence[Summary]) -> list[list[str]]:
@@ -210,7 +234,7 @@ def intervention_table(rows: Sequence[dict[str, Any]]) -> Table:
     for key, rates in by_columns(rows, ("intervention", "detail"), "success_rate").items():
         numbers = (np.mean(rates), min(rates), max(rates), np.mean(same[key]))
         table.add_row(" ".join(key), *(f"{number:.3%}" for number in numbers))
-    table.caption = "same tokens: share of episodes with exactly those of the untouched agent"
+    table.caption = "same tokens: how often they are exactly those of the untouched agent"
     return table
 
 
@@ -220,8 +244,8 @@ def plan_table(rows: Sequence[dict[str, Any]], longest: int = 20) -> Table:
     for name in ("model", "stage", "tokens", "frequency", "success"):
         table.add_column(name, no_wrap=True)
     for row in rows[:longest]:
-        shares = (f"{row['frequency']:.3%}", f"{row['success_rate']:.3%}")
-        table.add_row(row["model"], str(row["stage"]), row["tokens"], *shares)
+        rates = (f"{row['frequency']:.3%}", f"{row['success_rate']:.3%}")
+        table.add_row(row["model"], str(row["stage"]), row["tokens"], *rates)
     if len(rows) > longest:
         table.caption = f"and {len(rows) - longest} more"
     return table
@@ -249,7 +273,9 @@ def probe_table(rows: Sequence[dict[str, Any]]) -> Table:
 def save_intervention_figure(
     rows: Sequence[dict[str, Any]], without_memory: float, path: Path
 ) -> None:
-    """Draw success rates and shares of unchanged episodes, a bar an intervention, a dot a model.
+    """Draw how often each intervention lets agents succeed, and leaves their tokens as they were.
+
+    A bar is a mean, a dot a model.
 
     :param without_memory: success rate that no agent exceeds without STO and RCL
     """
@@ -271,7 +297,7 @@ def save_intervention_figure(
             if keys[y][0] != keys[y - 1][0]:
                 axes.axhline(y - 0.5, color="gray", lw=0.6)
         axes.set(xlim=(0, 1))
-        axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
     columns[0].axvline(without_memory, color="firebrick", ls="--", lw=1.2)
@@ -298,14 +324,14 @@ def save_plan_figure(
 ) -> None:
     """Draw the token sequences of each stage as a tree, its branches as wide as they are frequent.
 
-    :param trees: for each stage, the share of the episodes that begin with a sequence; what less
+    :param trees: for each stage, the frequency of each beginning of a sequence; what less
         than 1 % do is left out
     """
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     drawn = {
-        stage: {beginning: share for beginning, share in tree.items() if share >= 0.01}
+        stage: {beginning: frequency for beginning, frequency in tree.items() if frequency >= 0.01}
         for stage, tree in trees.items()
     }
     lines = {stage: _lines(tree) for stage, tree in drawn.items()}
@@ -352,19 +378,19 @@ def _draw_tree(
     from matplotlib.path import Path as Curve
 
     parents = {beginning[:-1] for beginning in tree if beginning}
-    for beginning, share in tree.items():
+    for beginning, frequency in tree.items():
         x, y = len(beginning), lines[beginning]
         if beginning:
             from_y = lines[beginning[:-1]]
             bend = [(x - 1, from_y), (x - 0.5, from_y), (x - 0.5, y), (x, y)]
             curve = Curve(bend, [Curve.MOVETO, *[Curve.CURVE4] * 3])
-            width = 1 + 13 * share
+            width = 1 + 13 * frequency
             axes.add_patch(PathPatch(curve, fill=False, color="C0", lw=width, alpha=0.35, zorder=1))
         box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "C0"}
         name = beginning[-1] if beginning else "start"
         axes.text(x, y, name, ha="center", va="center", fontsize=10, bbox=box, zorder=2)
         if beginning not in parents:
-            axes.text(x + 0.4, y, f"{share:.1%}", va="center", fontsize=10)
+            axes.text(x + 0.4, y, f"{frequency:.1%}", va="center", fontsize=10)
 
 
 PROBED_FOR = {
@@ -412,8 +438,11 @@ def save_probe_figure(rows: Sequence[dict[str, Any]], ceiling: float, path: Path
     panels[0, 0].set(ylim=(0, 1.05), xticks=ticks, xticklabels=steps)
     figure.supxlabel("step (all: the states of all steps together)", fontsize=10)
     figure.supylabel("accuracy on held-out problems", fontsize=10)
+    models = len({row["model"] for row in rows})
+    title = f"Linear probes of the hidden state, stage 2 (means over models: {models})"
     handles, labels = panels[0, 0].get_legend_handles_labels()
     labels.append(f"most that h0 can tell of a digit: {ceiling:.1%}")
-    figure.legend([*handles, bound], labels, loc="outside upper center", ncols=4, frameon=False)
+    key = {"loc": "outside upper center", "ncols": 4, "frameon": False}
+    figure.legend([*handles, bound], labels, title=title, title_fontsize=12, **key)
     write_atomically(path, lambda file: figure.savefig(file, dpi=130))
     plt.close(figure)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from arguments import parse
 from rich.console import Console
-from show import episode_table, save_learning_curve, score_table, stop, wide_console
+from show import episode_table, save_learning_curves, score_table, stop, wide_console
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.evaluation import evaluate, greedy_episodes
@@ -98,10 +98,9 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
         "timesteps": model.num_timesteps,
     }
     write_rows(folder / "scores.csv", [run | dataclasses.asdict(score) for score in scores])
-    rows = read_evaluations(folder)
     title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
-    curve = folder / "learning_curve.png"
-    save_learning_curve(rows, "timesteps", "environment steps", title, curve)
+    curves = {title: read_evaluations(folder)}
+    save_learning_curves(curves, "timesteps", "environment steps", folder / "learning_curve.png")
     episodes = [
         row
         for task in tasks
@@ -113,10 +112,10 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
         )
     ]
     text = io.StringIO()
-    wide_console(text).print(episode_table(episodes))
+    wide_console(text).print(episode_table(episodes, settings.rule_set))
     write_bytes(folder / "episodes.txt", text.getvalue().encode())
-    wide_console().print(episode_table(episodes))
-    console.print(score_table(scores))
+    wide_console().print(episode_table(episodes, settings.rule_set))
+    console.print(score_table(scores, settings.rule_set))
     unfinished = model.curriculum.unfinished()
     if unfinished is not None:
         steps = f"--total-timesteps {2 * model.num_timesteps}"

@@ -1,4 +1,4 @@
-"""The paper's network against an independent computation, and the published initial weights."""
+"""The published network against an independent computation, and the published initial weights."""
 
 import gymnasium as gym
 import numpy as np
