@@ -1,58 +1,62 @@
-# make train    set up .venv and train the default agent; ENV=ToolArithMemory-v0 for that world
-# make test     set up .venv, lint and run the tests
-# make oracle   the table of exact reference scores
-# make reproduce  run the published program as published
-# make ablate   take the published program apart: 31 variants, 10 seeds (about an hour on 2 cores)
-# make compare  learners on ToolArithMemory-v0, guided and not (about half an hour on 2 cores)
-# make interventions  what the agents that compare trained do: memory, digits, plans
-# make bench    the speed of environments and learners, into docs/performance.md (about 15 minutes)
-# make benchmark  the speed and memory of the published baseline
-# make seeds    train the default agent with five seeds and gather docs/results/default_seeds.csv
-
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+WORLDS := ToolArith-v0 ToolArithMemory-v0
 
-.PHONY: train test lint oracle seeds reproduce ablate compare interventions bench benchmark
+.DEFAULT_GOAL := help
+.PHONY: help train test lint oracle seeds curves reproduce ablate compare interventions bench \
+	bench-published
 
-train: $(READY)
+help: ## this list; every other target sets up .venv first
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+train: $(READY) ## train the default agent; ENV=ToolArithMemory-v0 for that world, ARGS="--help"
 	$(BIN)/python scripts/train.py $(if $(ENV),--env $(ENV)) $(ARGS)
 
-test: lint
+test: lint ## lint and run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY)
+lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-oracle: $(READY)
+oracle: $(READY) ## print the exact reference scores
 	$(BIN)/python -m toolenv_gym.oracle
 
-reproduce: $(READY)
+reproduce: $(READY) ## run the published program as published
 	$(BIN)/python scripts/reproduce.py $(ARGS)
 
-ablate: $(READY)
+ablate: $(READY) ## take the published program apart: 31 variants, 10 seeds (an hour on 2 cores)
 	$(BIN)/python scripts/ablate.py --out docs/results/ablation.csv $(ARGS)
 
-compare: $(READY)
+compare: $(READY) ## train learners on ToolArithMemory-v0, guided and not (half an hour on 2 cores)
 	$(BIN)/python scripts/compare.py --out docs/results/comparison.csv $(ARGS)
 
-interventions: $(READY)
+interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
 		--out docs/results/interventions $(ARGS)
 
-bench: $(READY)
+seeds: $(READY) ## train the default agent with five seeds
+	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
+
+curves: $(WORLDS:%=runs/curves/%/scores.csv) ## train one agent a world; draw their learning curves
+	$(BIN)/python scripts/curves.py $(^D)
+	$(BIN)/python scripts/explain.py runs/curves/ToolArithMemory-v0 --stage 2 --episodes 1 --seed 2 \
+		--video docs/agent.gif
+
+bench: $(READY) ## the speed of environments and learners, into docs/performance.md (15 minutes)
 	$(BIN)/python benchmarks/environments.py --out docs/results/bench_environments.json
 	$(BIN)/python benchmarks/learners.py --out docs/results/bench_learners.json
 	$(BIN)/python benchmarks/page.py
 
-benchmark: $(READY)
+bench-published: $(READY) ## the speed and memory of the published baseline
 	$(BIN)/python benchmarks/published_a2c.py \
 		--out docs/results/bench_published_a2c.json $(ARGS)
 
-seeds: $(READY)
-	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
+# A run that is finished is not repeated, and one that was killed goes on.
+runs/curves/%/scores.csv: | $(READY)
+	$(BIN)/python scripts/train.py --env $* --out $(@D) $(if $(wildcard $(@D)/settings.json),--resume)
 
 # torch first and pinned: left to a dependency, pip would choose a build of its own.
 $(READY): setup.cfg pyproject.toml constraints.txt

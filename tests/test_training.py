@@ -47,6 +47,7 @@ def test_a_run_leaves_everything_behind(finished):
     out, printed = finished
     assert f"New run in {out}" in " ".join(printed.split()).replace("\n", "")
     assert "Exact greedy evaluation over all problems" in printed
+    assert "in ToolArithMemory-v0 they are the same" in " ".join(printed.split())
     names = {path.name for path in out.iterdir()}
     files = "settings.json evaluations.csv progress.csv checkpoint.zip model.zip scores.csv"
     assert {*files.split(), "learning_curve.png", "episodes.txt"} <= names
@@ -79,6 +80,7 @@ def test_explain_tells_and_films(finished, tmp_path, suffix):
     done = script("explain.py", out, "--stage", 1, "--episodes", 2, "--video", video)
     assert done.returncode == 0, done.stderr
     assert "optimal plan" in done.stdout
+    assert "in ToolArithMemory-v0 they are the same" in " ".join(done.stdout.split())
     assert video.stat().st_size > 1_000
     assert [path.name for path in tmp_path.iterdir()] == [video.name]
 

@@ -57,8 +57,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | 16  | `[RCL]` | if the flag is set: at stage 2 the accumulator becomes d·e, at stages 0 and 1 an empty one becomes 0 |
     | 17  | `[EOS]` | none, but costs a step |
 
-    `info["action_mask"]` and `action_masks()` mark the tokens to which the rules give an effect in
-    the present state, and always `[ANS]`. The mask does not depend on the digits.
+    `info["action_mask"]` and `env.unwrapped.action_masks()` mark the tokens to which the rules give
+    an effect in the present state, and always `[ANS]`. The mask does not depend on the digits.
 
     ## Observation Space
 
@@ -119,11 +119,12 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | `stage` | int or sequence of ints | `0` | 0, 1, 2, or several: each reset draws one |
     | `max_steps` | int | `7` | budget of tokens, 1 to 16 |
     | `shaping` | float | `0.2` | weight of the milestones in the reward; 0.0 gives the sparse task |
-    | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"` |
+    | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"`; through `gym.make` also `"human"` |
 
     `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
-    left out. `set_stage(stage)` changes the stages from the next reset on, `set_guidance(steps)`
-    has the mask lead through the first steps of a plan that solves the task. The attributes
+    left out. `env.unwrapped.set_stage(stage)` changes the stages from the next reset on,
+    `env.unwrapped.set_guidance(steps)` has the mask lead through the first steps of a plan that
+    solves the task: wrappers, and `gym.make` adds some, do not pass on these methods. The attributes
     `max_steps` and `shaping` may be set at any time and hold at once; an episode that has already
     used up a lowered budget ends with the next token, and `info["tokens"]` shows its first
     `max_steps`.
