@@ -32,7 +32,7 @@ class LearnersSettings:
     """runs at a time, each on one thread"""
     runs: Path = Path("runs/learners")
     """folder of the runs, with the models"""
-    out: Path = Path("docs/results/learners.csv")
+    out: Path = Path("runs/learners.csv")
     """CSV of the results; a table of each world goes beside it as .md"""
 
 
