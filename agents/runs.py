@@ -157,16 +157,18 @@ def _numbered(settings: TrainSettings) -> list[Path]:
 def _make_folder(settings: TrainSettings) -> tuple[Path, bool]:
     """Return the folder of a new run, and whether it had to be made."""
     if settings.out is not None:
-        return settings.out, _made(settings.out)
+        return settings.out, made_folder(settings.out)
     name = _default_name(settings)
     taken = _numbered(settings)
     number = int(taken[-1].name[len(name) :]) + 1 if taken else 1
-    while not _made(RUNS / f"{name}{number}"):  # a run that starts at the same time was quicker
+    while not made_folder(
+        RUNS / f"{name}{number}"
+    ):  # a run that starts at the same time was quicker
         number += 1
     return RUNS / f"{name}{number}", True
 
 
-def _made(folder: Path) -> bool:
+def made_folder(folder: Path) -> bool:
     """Make a folder to write into; tell whether there was none.
 
     :raises OSError: it cannot be made, or not be written into

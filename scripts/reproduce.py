@@ -14,7 +14,9 @@ from arguments import parse
 from rich.console import Console
 from rich.progress import Progress
 from show import save_learning_curves, score_table, stop
+from stable_baselines3.common.utils import get_device
 
+from agents.devices import check_device
 from agents.evaluation import Score
 from agents.files import write_rows
 from agents.published_a2c import (
@@ -28,6 +30,7 @@ from agents.published_a2c import (
     final_line,
     run_program,
 )
+from agents.runs import made_folder
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task, mean_best_return
 from toolenv_gym.tokens import TOKEN_TEXTS
@@ -40,19 +43,30 @@ class ReproduceSettings:
     seed: int = 0
     """of the network, the actions and the problems"""
     device: str = "cpu"
-    """torch device"""
+    """cpu, cuda or auto"""
     out: Path | None = None
     """folder for the CSV and the plot; by default runs/published_seedN_UPDATES"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        if self.updates < 5:
+            raise ValueError(
+                f"updates must be at least 5, the first evaluation, got {self.updates}"
+            )
+        check_device(self.device)
 
 
 def main() -> None:
     given = parse(ReproduceSettings, __doc__)
-    if given.updates < 5:
-        stop(ValueError(f"updates must be at least 5, the first evaluation, got {given.updates}"))
     out = given.out or Path("runs", f"published_seed{given.seed}_{given.updates}")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        given.check()
+        made_folder(out)
+    except (OSError, ValueError) as error:
+        stop(error)
     console = Console(width=150)
-    program = PublishedA2C(Settings(seed=given.seed, updates=given.updates, device=given.device))
+    device = str(get_device(given.device))
+    program = PublishedA2C(Settings(seed=given.seed, updates=given.updates, device=device))
     optima = [mean_best_return(Task(rules.PUBLISHED, stage)) for stage in range(rules.N_STAGES)]
 
     console.print("As published: acc, T0, T1, T2 are mean returns, not accuracies.", style="bold")

@@ -11,6 +11,7 @@ number grows up to fourfold with each further token of the budget: seconds at 7,
 ``python -m toolenv_gym.oracle`` prints the reference scores.
 """
 
+import argparse
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -335,4 +336,5 @@ def print_reference_scores() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=print_reference_scores.__doc__).parse_args()
     print_reference_scores()
