@@ -4,8 +4,8 @@ READY := .venv/ready
 WORLDS := ToolArith-v0 ToolArithMemory-v0
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint oracle seeds curves reproduce ablate compare interventions bench \
-	bench-published
+.PHONY: help train test lint oracle seeds curves reproduce ablate compare interventions learners \
+	policy-defaults bench bench-published
 
 help: ## this list; every other target sets up .venv first
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,12 @@ compare: $(READY) ## train learners on ToolArithMemory-v0, guided and not (half 
 interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
 		--out docs/results/interventions $(ARGS)
+
+learners: $(READY) ## train every learner with its defaults, in both worlds (an hour and a half on 2 cores)
+	$(BIN)/python scripts/learners.py --out docs/results/learners.csv $(ARGS)
+
+policy-defaults: $(READY) ## compare the general policy's defaults on three memory tasks (half an hour)
+	$(BIN)/python scripts/policy_defaults.py --out docs/results/policy_defaults.csv $(ARGS)
 
 seeds: $(READY) ## train the default agent with five seeds
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)

@@ -79,6 +79,7 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
             action_space,
             lr_schedule,
             hidden_size=hidden_size,
+            shared_gru=True,
             features_extractor_class=TokenEmbeddings,
             features_extractor_kwargs={"features_dim": hidden_size},
             net_arch=[],

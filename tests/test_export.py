@@ -27,18 +27,18 @@ VECTOR = spaces.Box(-1, 1, (4,))
 IMAGE = spaces.Box(0, 255, (3, 36, 36), np.uint8)
 MIXED = spaces.Dict({"a": IMAGE, "b": spaces.MultiDiscrete([3, 4]), "c": spaces.Discrete(5)})
 POLICIES = {
-    "GRU": (GruActorCriticPolicy, VECTOR, spaces.Discrete(3), {}),
+    "GRU": (GruActorCriticPolicy, VECTOR, spaces.Discrete(3), {"shared_gru": True}),
     "two GRUs of two layers": (
         GruActorCriticPolicy,
         spaces.MultiBinary(6),
         spaces.MultiDiscrete([2, 3]),
-        {"shared_gru": False, "n_layers": 2},
+        {"n_layers": 2},
     ),
     "Dict": (
         GruActorCriticPolicy,
         MIXED,
         spaces.Box(-0.001, 0.001, (2,)),  # narrow, so that actions are clipped
-        {"shared_gru": False, "share_features_extractor": False},
+        {"share_features_extractor": False},
     ),
     "squashed": (
         GruActorCriticPolicy,
@@ -46,7 +46,7 @@ POLICIES = {
         spaces.Box(-3, 2, (2,)),
         {"use_sde": True, "squash_output": True},
     ),
-    "image": (GruActorCriticPolicy, IMAGE, spaces.MultiBinary(2), {"shared_gru": False}),
+    "image": (GruActorCriticPolicy, IMAGE, spaces.MultiBinary(2), {}),
     "paper's": (ToolArithGruPolicy, observation_space(), spaces.Discrete(18), {}),
     "LSTM": (RecurrentActorCriticPolicy, VECTOR, spaces.Discrete(3), {"n_lstm_layers": 2}),
 }

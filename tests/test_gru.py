@@ -20,9 +20,9 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not th.cuda.is_available(), reason="this machine has no CUDA device"
 ))]  # fmt: skip
 POLICIES = [
-    (GruActorCriticPolicy, {}),
-    (GruActorCriticPolicy, {"hidden_size": 24, "n_layers": 2, "shared_gru": False}),
-    (GruActorCriticPolicy, {"shared_gru": False, "share_features_extractor": False}),
+    (GruActorCriticPolicy, {"shared_gru": True}),
+    (GruActorCriticPolicy, {"hidden_size": 24, "n_layers": 2}),
+    (GruActorCriticPolicy, {"share_features_extractor": False}),
     (ToolArithGruPolicy, {}),
     (ToolArithGruPolicy, {"hidden_size": 32}),
 ]
@@ -352,7 +352,10 @@ def test_devices(policy, kwargs, device):
     [
         ({"hidden_size": 0}, "at least 1, got 0 and 1"),
         ({"n_layers": -1}, "at least 1, got 64 and -1"),
-        ({"share_features_extractor": False}, "needs share_features_extractor=True"),
+        (
+            {"shared_gru": True, "share_features_extractor": False},
+            "shared_gru=True needs share_features_extractor=True",
+        ),
     ],
 )
 def test_bad_arguments(kwargs, message):

@@ -34,7 +34,7 @@ ON_BOX = [
     ),
     ("MlpLstmPolicy", LSTM | {"enable_critic_lstm": False}),
     ("GruPolicy", GRU),
-    ("GruPolicy", GRU | {"n_layers": 2, "shared_gru": False}),
+    ("GruPolicy", GRU | {"n_layers": 2, "shared_gru": True}),
 ]
 OBSERVATIONS = [
     spaces.Box(-1, 1, (3,)),
@@ -648,8 +648,9 @@ def test_a2c_is_ppo_to_the_last_bit(masked):
 
 def test_the_gradient_is_that_of_a2c():
     """That of the loss as one writes it down, without a ratio, over steps taken one by one."""
+    shared = GRU | {"shared_gru": True}
     model = RecurrentA2C(
-        "GruPolicy", make_env(), ent_coef=0.05, policy_kwargs=GRU, seed=0, device="cpu"
+        "GruPolicy", make_env(), ent_coef=0.05, policy_kwargs=shared, seed=0, device="cpu"
     )
     buffer = collect(model, rollouts=2)
     as_float64(model)
