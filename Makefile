@@ -37,7 +37,7 @@ interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
 		--out docs/results/interventions $(ARGS)
 
-learners: $(READY) ## train every learner with its defaults, in both worlds (an hour and a half on 2 cores)
+learners: $(READY) ## train every learner with its defaults, in both worlds (an hour on 2 cores)
 	$(BIN)/python scripts/learners.py --out docs/results/learners.csv $(ARGS)
 
 policy-defaults: $(READY) ## compare the general policy's defaults on three memory tasks (half an hour)
