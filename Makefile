@@ -47,7 +47,7 @@ seeds: $(READY) ## train the default agent with five seeds
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
 
 curves: $(WORLDS:%=runs/curves/%/scores.csv) ## train one agent a world; draw their learning curves
-	$(BIN)/python scripts/curves.py $(^D)
+	$(BIN)/python scripts/curves.py $(^D) --out docs/results/learning_curves.csv
 	$(BIN)/python scripts/explain.py runs/curves/ToolArithMemory-v0 --stage 2 --episodes 1 --seed 2 \
 		--video docs/agent.gif
 

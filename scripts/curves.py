@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from arguments import parse
 from show import save_learning_curves, stop
 
 from agents.files import read_rows, write_rows
-from agents.training import read_evaluations
+from agents.progress import read_evaluations
 
 
 @dataclass
 class CurveSettings:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """folders of runs"""
-    out: Path = Path("docs/results/learning_curves.csv")
+    out: Path = Path("runs/learning_curves.csv")
     """CSV of the evaluations; a figure goes beside it as .png"""
 
 
@@ -39,7 +40,7 @@ def save_figure(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    settings = tyro.cli(CurveSettings, description=__doc__)
+    settings = parse(CurveSettings, __doc__)
     try:
         rows = [row for folder in settings.runs for row in evaluations(folder)]
     except OSError as error:

@@ -1,6 +1,7 @@
 """The examples in the texts."""
 
 import doctest
+import re
 
 import numpy as np
 import pytest
@@ -33,18 +34,26 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_linked_to(page):
     links = [part.split(")")[0] for part in page.read_text().split("](")[1:]]
-    local = [link for link in links if not link.startswith("http")]
-    for link in local:
-        assert (page.parent / link).exists(), link
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    anchors = {"#" + re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+    for link in links:
+        if not link.startswith("http"):
+            assert link in anchors or (page.parent / link).exists(), link
 
 
-def test_the_tables_of_the_page_are_those_of_the_results():
+@pytest.fixture(scope="module")
+def ablation():
+    """The summaries of the ablation, worked out from the committed CSV again."""
+    return summarise(read_rows(RESULTS / "ablation.csv"))
+
+
+def test_the_tables_of_the_page_are_those_of_the_results(ablation):
     """The page holds the committed tables, and these come out of the committed CSV again."""
     rows = read_rows(RESULTS / "ablation.csv")
     tables = (RESULTS / "ablation.md").read_text()
     for table in tables.strip().split("\n\n"):
         assert table in PAGE.read_text()
-    for summary in summarise(rows):
+    for summary in ablation:
         cell = f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
         (line,) = [line for line in tables.splitlines() if f"| {summary.variant} | " in line][:1]
         assert line.split(" | ")[summary.stage + 1].removesuffix(" |") == cell
@@ -85,15 +94,14 @@ def test_the_learning_curves_end_at_the_optimum():
         assert "results/learning_curves.png)" in page.read_text()
 
 
-def draw_figures(folder):
+def draw_figures(ablation, folder):
     """Draw the committed figures anew, from the committed files."""
     import ablate
     import compare
     import curves
     import interventions
 
-    ablation = read_rows(RESULTS / "ablation.csv")
-    ablate.save_figure(summarise(ablation), 10, 1_200, folder / "ablation.png")
+    ablate.save_figure(ablation, 10, 1_200, folder / "ablation.png")
     comparison = read_rows(RESULTS / "comparison.csv")
     compare.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
     curves.save_figure(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
@@ -103,10 +111,10 @@ def draw_figures(folder):
     interventions.save_figures(results, folder / "interventions")
 
 
-def test_the_figures_are_drawn_from_the_results(monkeypatch, tmp_path):
+def test_the_figures_are_drawn_from_the_results(ablation, monkeypatch, tmp_path):
     """All of them, and to the pixel on the matplotlib that drew them."""
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    draw_figures(tmp_path)
+    draw_figures(ablation, tmp_path)
     committed = sorted(path.relative_to(RESULTS) for path in RESULTS.rglob("*.png"))
     assert committed == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.png"))
     for name in committed:

@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from agents.evaluation import Score
+from agents.evaluation import Episodes, Score
 from agents.explanation import film_episodes
 from toolenv_gym import rules
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
@@ -39,28 +39,16 @@ def test_tables_say_why_the_published_success_is_not_the_reached_target(rule_set
         assert (says_why, names_the_other) == (rule_set == rules.PUBLISHED,) * 2
 
 
-class Plan:
-    """A model that plays the longest plan, whatever it sees."""
-
-    def __init__(self):
-        from toolenv_gym.observation import observation_space
-
-        self.observation_space = observation_space()
-
-    def predict(self, observation, state=None, episode_start=None, deterministic=True):
-        step = 0 if state is None else state[0]
-        plan = (MUL, ADD, STO, MUL, RCL, SUB, ANS)
-        return np.full(len(observation), plan[step]), (step + 1,)
-
-
 def test_the_film_of_three_episodes_is_short(tmp_path):
     """Three episodes of seven tokens, as explain.py films them: at most a quarter of a minute."""
     from show import save_video
 
-    digits = np.array([[7, 5, 8, 4, 6]])
+    plan = (MUL, ADD, STO, MUL, RCL, SUB, ANS)
     frames = []
     for stage in range(3):
-        frames += film_episodes(Plan(), "ToolArithMemory-v0", stage, digits)
+        ended = (np.zeros(1), np.zeros(1, bool), np.zeros(1, bool))
+        episode = Episodes(np.array([[7, 5, 8, 4, 6]]), np.array([plan]), *ended)
+        frames += film_episodes("ToolArithMemory-v0", stage, episode)
     save_video(frames, tmp_path / "agent.gif")
     with Image.open(tmp_path / "agent.gif") as film:
         seconds = 0.0
