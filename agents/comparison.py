@@ -18,20 +18,19 @@ from toolenv_gym.oracle import Task
 BUDGET = 500_000  # environment steps
 MASTERED = 0.999  # success rate
 
-# What each learner changes in the default settings. A2C makes one update a rollout: its rollouts
-# are small, so that there are many.
+# What each learner changes in the default settings.
 VARIANTS: dict[str, dict[str, Any]] = {
     "guided": {},
     "guided, 64 environments": {"n_envs": 64},
     "guided, sparse reward": {"shaping": 0.0},
-    "guided RecurrentA2C": {"algo": "recurrent_a2c", "n_envs": 64},
+    "guided RecurrentA2C": {"algo": "recurrent_a2c"},
     "no guidance": {"curriculum": "mixed"},
     "no guidance, world's masks": {"curriculum": "mixed", "masks": True},
     "no guidance, sparse reward": {"curriculum": "mixed", "shaping": 0.0},
-    "no guidance, RecurrentA2C": {"algo": "recurrent_a2c", "n_envs": 64, "curriculum": "mixed"},
+    "no guidance, RecurrentA2C": {"algo": "recurrent_a2c", "curriculum": "mixed"},
     "RecurrentPPO with LSTM": {"algo": "recurrent_ppo_lstm"},
     "PPO on the token history": {"algo": "ppo", "history": rules.MAX_STEPS},
-    "A2C on the token history": {"algo": "a2c", "history": rules.MAX_STEPS, "n_envs": 64},
+    "A2C on the token history": {"algo": "a2c", "history": rules.MAX_STEPS},
 }
 
 
