@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ _digest = hashlib.sha256(b"".join(source.read_bytes() for source in _sources)).h
 _cache = ROOT / ".pytest_cache" / f"numba-{_digest[:16]}"
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)
 os.environ["SDL_VIDEODRIVER"] = "dummy"  # human rendering without a screen
+# A shell that runs the tests in the background has it ignored, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import torch  # noqa: E402
 

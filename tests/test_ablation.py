@@ -54,7 +54,7 @@ def test_a_killed_ablation_repeats_and_loses_nothing(tmp_path):
     first = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(read_rows(out)) < 3 * 15 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGKILL)
