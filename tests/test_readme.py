@@ -7,6 +7,7 @@ last, in the environment that runs the tests: it is the one that make set up.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -123,7 +124,9 @@ def copy_checkout(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    return Reader(tmp_path_factory.mktemp("reader") / "checkout")
+    folder = tmp_path_factory.mktemp("reader")
+    yield Reader(folder / "checkout")
+    shutil.rmtree(folder)  # an environment with torch takes a gigabyte
 
 
 OUTSIDE = """
