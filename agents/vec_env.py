@@ -60,16 +60,15 @@ class RowInfo(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         if not _has(self._infos, key, self._row):
             raise KeyError(key)
-        value = self[key] = _value(self._infos, key, self._row)
-        return value
+        return self._read(key)
 
     def __contains__(self, key: object) -> bool:
         return dict.__contains__(self, key) or _has(self._infos, key, self._row)
 
     def get(self, key: str, default: Any = None) -> Any:
-        if dict.__contains__(self, key) or _has(self._infos, key, self._row):
+        if dict.__contains__(self, key):
             return self[key]
-        return default
+        return self._read(key) if _has(self._infos, key, self._row) else default
 
     def __eq__(self, other: object) -> bool:
         return dict(self) == other
@@ -80,11 +79,15 @@ class RowInfo(dict[str, Any]):
     def __reduce__(self) -> tuple[type[Infos], tuple[Infos]]:
         return dict, (dict(self),)
 
+    def _read(self, key: str) -> Any:
+        value = self[key] = _value(self._infos, key, self._row)
+        return value
+
     def _fill(self) -> None:
         """Read what was not read yet; from now on this is an ordinary dict."""
         for key in _keys(self._infos, self._row):
             if not dict.__contains__(self, key):
-                self[key] = _value(self._infos, key, self._row)
+                self._read(key)
         self._infos = {}
 
     # The methods of dict that see all keys, or can take one away.
