@@ -4,13 +4,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents.callbacks import MaskableRecurrentEvalCallback
-    from agents.gru import GruActorCriticPolicy
-    from agents.masking import evaluate_policy
-    from agents.paper_policy import ToolArithGruPolicy
-    from agents.recurrent_a2c import RecurrentA2C
-    from agents.recurrent_ppo import MaskableRecurrentPPO
-    from agents.vec_env import GymVecEnv
+    from agents.recurrent.a2c import RecurrentA2C
+    from agents.recurrent.callbacks import MaskableRecurrentEvalCallback
+    from agents.recurrent.evaluation import evaluate_policy
+    from agents.recurrent.gru_policy import GruActorCriticPolicy
+    from agents.recurrent.ppo import MaskableRecurrentPPO
+    from agents.recurrent.vec_env import GymVecEnv
+    from agents.toolarith.policy import ToolArithGruPolicy
 
 __all__ = [
     "GruActorCriticPolicy",
@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GruActorCriticPolicy": "agents.gru",
-    "GymVecEnv": "agents.vec_env",
-    "MaskableRecurrentEvalCallback": "agents.callbacks",
-    "MaskableRecurrentPPO": "agents.recurrent_ppo",
-    "RecurrentA2C": "agents.recurrent_a2c",
-    "ToolArithGruPolicy": "agents.paper_policy",
-    "evaluate_policy": "agents.masking",
+    "GruActorCriticPolicy": "agents.recurrent.gru_policy",
+    "GymVecEnv": "agents.recurrent.vec_env",
+    "MaskableRecurrentEvalCallback": "agents.recurrent.callbacks",
+    "MaskableRecurrentPPO": "agents.recurrent.ppo",
+    "RecurrentA2C": "agents.recurrent.a2c",
+    "ToolArithGruPolicy": "agents.toolarith.policy",
+    "evaluate_policy": "agents.recurrent.evaluation",
 }
 
 

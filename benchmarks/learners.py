@@ -31,11 +31,11 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
-from agents.algorithms import make_training_env
-from agents.devices import check_device
-from agents.evaluation import evaluate
-from agents.paper_policy import ToolArithGruPolicy
-from agents.recurrent_ppo import MaskableRecurrentPPO
+from agents.common.devices import check_device
+from agents.recurrent.ppo import MaskableRecurrentPPO
+from agents.toolarith.algorithms import make_training_env
+from agents.toolarith.evaluation import evaluate
+from agents.toolarith.policy import ToolArithGruPolicy
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task
 

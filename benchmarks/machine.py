@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import torch as th
 
-from agents.files import write_atomically
+from agents.common.files import write_atomically
 
 
 def describe_machine(device: str = "cpu") -> str:

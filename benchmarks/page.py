@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from agents.files import markdown_table, write_atomically
+from agents.common.files import markdown_table, write_atomically
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- {}: written by benchmarks/page.py -->\n", "<!-- end -->"

@@ -22,7 +22,7 @@ import tyro
 from machine import keep
 from torch import nn
 
-from agents.published_a2c import Problems, PublishedA2C, Settings
+from agents.published.a2c import Problems, PublishedA2C, Settings
 from toolenv_gym import rules
 from toolenv_gym.tokens import ANS, CTX, EOS
 

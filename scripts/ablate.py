@@ -21,8 +21,8 @@ from show import (
     wide_console,
 )
 
-from agents.ablation import Summary, run_ablation, summarise, unsettled, variants
-from agents.files import read_rows, write_atomically
+from agents.common.files import read_rows, write_atomically
+from agents.studies.ablation.runs import Summary, run_ablation, summarise, unsettled, variants
 
 
 @dataclass

@@ -15,8 +15,8 @@ import matplotlib
 from arguments import parse
 from show import by_columns, job_progress, span, stop
 
-from agents.comparison import BUDGET, MASTERED, VARIANTS, run_comparison
-from agents.files import markdown_table, read_rows, write_atomically
+from agents.common.files import markdown_table, read_rows, write_atomically
+from agents.studies.comparison.runs import BUDGET, MASTERED, VARIANTS, run_comparison
 from toolenv_gym import oracle, rules
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, MUL, SUB

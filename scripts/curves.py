@@ -12,8 +12,8 @@ import tyro
 from arguments import parse
 from show import save_learning_curves, stop
 
-from agents.files import read_rows, write_rows
-from agents.progress import read_evaluations
+from agents.common.files import read_rows, write_rows
+from agents.toolarith.progress import read_evaluations
 
 
 @dataclass

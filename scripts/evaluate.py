@@ -8,7 +8,7 @@ from rich.console import Console
 from saved import SavedModelSettings
 from show import score_table, stop
 
-from agents.evaluation import evaluate
+from agents.toolarith.evaluation import evaluate
 from toolenv_gym import rules
 
 

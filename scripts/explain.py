@@ -10,8 +10,8 @@ from arguments import parse
 from saved import SavedModelSettings
 from show import episode_table, save_video, stop, wide_console
 
-from agents.evaluation import Episodes, greedy_episodes
-from agents.explanation import explain_episodes, film_episodes, sample_problems
+from agents.toolarith.evaluation import Episodes, greedy_episodes
+from agents.toolarith.explanation import explain_episodes, film_episodes, sample_problems
 from toolenv_gym import rules
 
 

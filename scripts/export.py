@@ -13,8 +13,8 @@ from arguments import parse
 from saved import SavedModelSettings
 from show import stop
 
-from agents.evaluation import greedy_episodes
-from agents.export import OnnxPolicy, export_onnx
+from agents.recurrent.export import OnnxPolicy, export_onnx
+from agents.toolarith.evaluation import greedy_episodes
 from toolenv_gym import oracle
 
 

@@ -27,9 +27,9 @@ from show import (
     wide_console,
 )
 
-from agents.files import markdown_table, write_atomically, write_rows
-from agents.interventions import STUDIED, digit_ceiling, load_policy, study, token_tree
-from agents.parallel import Row
+from agents.common.files import markdown_table, write_atomically, write_rows
+from agents.common.parallel import Row
+from agents.studies.interventions.runs import STUDIED, digit_ceiling, load_policy, study, token_tree
 from toolenv_gym import oracle
 from toolenv_gym.tokens import ADD, MUL, SUB
 

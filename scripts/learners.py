@@ -14,9 +14,9 @@ from typing import Any, get_args
 from arguments import parse
 from show import job_progress, span
 
-from agents.files import markdown_table, read_rows, write_atomically
-from agents.learners import Job, run_learners
-from agents.training import AlgorithmName, WorldName
+from agents.common.files import markdown_table, read_rows, write_atomically
+from agents.studies.learners.runs import Job, run_learners
+from agents.toolarith.training import AlgorithmName, WorldName
 from toolenv_gym.rules import N_STAGES
 
 
@@ -39,7 +39,7 @@ class LearnersSettings:
 def learners_markdown(rows: Sequence[dict[str, Any]], env: str) -> str:
     """Return the table of one world for a page: success rates and returns by stage, spans of seeds.
 
-    :param rows: of :func:`agents.learners.run`
+    :param rows: of :func:`agents.studies.learners.runs.run`
     """
     header = ["learner", "seeds"]
     for stage in range(N_STAGES):

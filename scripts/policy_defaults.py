@@ -14,8 +14,8 @@ from typing import Any
 from arguments import parse
 from show import by_columns, job_progress, span
 
-from agents.files import markdown_table, read_rows, write_atomically
-from agents.policy_defaults import POLICIES, TASKS, run_policies
+from agents.common.files import markdown_table, read_rows, write_atomically
+from agents.studies.policy_defaults.runs import POLICIES, TASKS, run_policies
 
 
 @dataclass

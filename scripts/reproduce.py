@@ -16,10 +16,9 @@ from rich.progress import Progress
 from show import save_learning_curves, score_table, stop
 from stable_baselines3.common.utils import get_device
 
-from agents.devices import check_device
-from agents.evaluation import Score
-from agents.files import write_rows
-from agents.published_a2c import (
+from agents.common.devices import check_device
+from agents.common.files import write_rows
+from agents.published.a2c import (
     FINAL_PROBLEMS,
     Outcomes,
     PublishedA2C,
@@ -30,7 +29,8 @@ from agents.published_a2c import (
     final_line,
     run_program,
 )
-from agents.runs import made_folder
+from agents.toolarith.evaluation import Score
+from agents.toolarith.runs import made_folder
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task, mean_best_return
 from toolenv_gym.tokens import TOKEN_TEXTS

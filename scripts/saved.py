@@ -6,8 +6,8 @@ from pathlib import Path
 import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.saved_models import load_model
-from agents.training import WorldName
+from agents.toolarith.saved_models import load_model
+from agents.toolarith.training import WorldName
 from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import RULE_SETS

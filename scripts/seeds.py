@@ -15,7 +15,7 @@ from pathlib import Path
 from arguments import parse
 from show import stop
 
-from agents.files import read_rows, write_rows
+from agents.common.files import read_rows, write_rows
 
 
 @dataclass

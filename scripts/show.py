@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from agents.ablation import Summary
-from agents.evaluation import Score
-from agents.files import markdown_table, write_atomically
+from agents.common.files import markdown_table, write_atomically
+from agents.studies.ablation.runs import Summary
+from agents.toolarith.evaluation import Score
 from toolenv_gym import rules
 
 FRAMES_PER_SECOND = 2

@@ -16,13 +16,13 @@ from rich.console import Console
 from show import episode_table, save_learning_curves, score_table, stop, wide_console
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.evaluation import evaluate, greedy_episodes
-from agents.explanation import explain_episodes, sample_problems
-from agents.files import write_bytes, write_rows
-from agents.interrupts import StopOnSignal
-from agents.progress import read_evaluations
-from agents.runs import describe_start, newest_run, open_run, read_settings
-from agents.training import TrainSettings, learn, prepare
+from agents.common.files import write_bytes, write_rows
+from agents.common.interrupts import StopOnSignal
+from agents.toolarith.evaluation import evaluate, greedy_episodes
+from agents.toolarith.explanation import explain_episodes, sample_problems
+from agents.toolarith.progress import read_evaluations
+from agents.toolarith.runs import describe_start, newest_run, open_run, read_settings
+from agents.toolarith.training import TrainSettings, learn, prepare
 from toolenv_gym.oracle import Task
 
 EPISODES = 5  # shown a stage, at the end

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 # numba's cache does not notice that functions which its kernels call were edited: keep one cache
 # for each state of the package. It must be set before numba is imported, here and in subprocesses.
-_sources = sorted((ROOT / "toolenv_gym").glob("*.py"))
+_sources = sorted((ROOT / "toolenv_gym").rglob("*.py"))
 _digest = hashlib.sha256(b"".join(source.read_bytes() for source in _sources)).hexdigest()
 _cache = ROOT / ".pytest_cache" / f"numba-{_digest[:16]}"
 os.environ["NUMBA_CACHE_DIR"] = str(_cache)

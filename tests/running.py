@@ -7,7 +7,7 @@ import sys
 
 from conftest import ROOT
 
-from agents.training import TrainSettings
+from agents.toolarith.training import TrainSettings
 
 
 def begin(folder, **settings):

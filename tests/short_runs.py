@@ -5,8 +5,8 @@ import sys
 
 from conftest import ROOT
 
-from agents.runs import open_run
-from agents.training import TrainSettings, train
+from agents.toolarith.runs import open_run
+from agents.toolarith.training import TrainSettings, train
 
 
 def script(name, *arguments, **options):

@@ -6,7 +6,7 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from agents.vec_env import GymVecEnv
+from agents.recurrent.vec_env import GymVecEnv
 
 SAME_STEP = {"autoreset_mode": AutoresetMode.SAME_STEP}
 

@@ -1,0 +1,1 @@
+"""Files, processes and devices: what knows neither a learner nor a world."""

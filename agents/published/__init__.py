@@ -1,0 +1,1 @@
+"""The published program, from scratch: torch and the world only."""

@@ -1,0 +1,1 @@
+"""Recurrent policies and learners, with action masks, for any environment."""

@@ -1,0 +1,1 @@
+"""The published program taken apart, slip by slip."""

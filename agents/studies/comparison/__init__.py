@@ -1,0 +1,1 @@
+"""Learners compared on ``ToolArithMemory-v0``, guided and not."""

@@ -1,0 +1,1 @@
+"""Every learner with its default settings."""

@@ -1,0 +1,69 @@
+"""What each learner reaches with its default settings, in both worlds."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.common.parallel import Row, run_missing
+from agents.toolarith.evaluation import evaluate
+from agents.toolarith.runs import open_run
+from agents.toolarith.training import AlgorithmName, TrainSettings, WorldName, train
+from toolenv_gym.oracle import Task
+
+
+class Job(NamedTuple):
+    """One training run."""
+
+    env: WorldName
+    algo: AlgorithmName
+    seed: int
+
+
+def run(folder: Path, job: Job) -> list[Row]:
+    """Train one learner and score it on all problems; return a row for each stage.
+
+    ``seconds`` are of a clock, ``cpu_seconds`` of the processor: what a core of one's own takes.
+
+    :param folder: a run is left in a folder of its own in it, and a killed one goes on
+    """
+    out = folder / "_".join(map(str, job))
+    settings = TrainSettings(
+        env=job.env,
+        algo=job.algo,
+        seed=job.seed,
+        out=out,
+        resume=(out / "settings.json").exists(),
+        device="cpu",
+    )
+    clock, processor = time.perf_counter(), time.process_time()
+    with open_run(settings) as out:
+        model = train(settings, out, progress_bar=False)
+    times = {
+        "seconds": round(time.perf_counter() - clock, 1),
+        "cpu_seconds": round(time.process_time() - processor, 1),
+    }
+    return [
+        job._asdict()
+        | {"timesteps": model.num_timesteps}
+        | dataclasses.asdict(
+            evaluate(model, Task(settings.rule_set, stage), masked=settings.masked)
+        )
+        | times
+        for stage in settings.stage
+    ]
+
+
+def run_learners(
+    jobs: Sequence[Job], file: Path, folder: Path, processes: int
+) -> Iterator[tuple[int, int]]:
+    """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
+    return run_missing(
+        functools.partial(run, folder),
+        jobs,
+        lambda row: Job(row["env"], row["algo"], row["seed"]),
+        file,
+        processes,
+    )

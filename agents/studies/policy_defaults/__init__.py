@@ -1,0 +1,1 @@
+"""The general policy's defaults, compared on three memory tasks."""

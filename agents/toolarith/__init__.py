@@ -1,0 +1,1 @@
+"""Training and judging agents in the tool-arithmetic worlds."""

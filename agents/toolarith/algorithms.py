@@ -1,0 +1,166 @@
+"""The learners that train on the world out of the box, and their settings for it."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
+from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3 import A2C, DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.dqn.policies import DQNPolicy
+
+from agents.recurrent.a2c import RecurrentA2C
+from agents.recurrent.ppo import MaskableRecurrentPPO
+from agents.recurrent.vec_env import GymVecEnv
+from agents.toolarith.one_hot import OneHotVecEnv
+from agents.toolarith.policy import ToolArithGruPolicy
+from toolenv_gym.rules import MAX_STEPS, SHAPING
+
+
+class Sizes(NamedTuple):
+    """How large a training run is.
+
+    :param n_envs: environments played side by side
+    :param total_timesteps: environment steps to train for, all environments together
+    :param history: how many of the last tokens the learner is shown, in one-hot observations; 0
+        for the observation as it is
+    """
+
+    n_envs: int = 256
+    total_timesteps: int = 500_000
+    history: int = 0
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A learner with its policy and settings.
+
+    :param sizes: of its runs, where nothing else is asked for
+    :param least_history: 1 for a policy that cannot be built on the observation as it is, as
+        sb3-contrib's LSTM policies cannot
+    :param minibatches: how many a rollout is cut into, for learners that cut it
+    """
+
+    model_class: type[BaseAlgorithm]
+    policy_class: type[BasePolicy]
+    settings: dict[str, Any] = field(default_factory=dict)
+    sizes: Sizes = field(default_factory=Sizes)
+    least_history: int = 0
+    minibatches: int | None = None
+
+
+# Discounted a little, so that of two plans with the same reward the shorter one is better; enough
+# entropy that no token dies out before its use is found.
+_PPO = {
+    "n_steps": 32,
+    "n_epochs": 4,
+    "learning_rate": 1e-3,
+    "gamma": 0.99,
+    "ent_coef": 0.02,
+}
+# Without memory greater steps settle at stage 2 for an early answer that is right now and then,
+# before what earns more was tried.
+_FEED_FORWARD_PPO = _PPO | {"learning_rate": 5e-4, "ent_coef": 0.05}
+
+# A step less for the same reward must show against the errors of the values: else the greedy agent
+# idles, and without memory it then idles for ever.
+_DQN = {
+    "learning_rate": 1e-3,
+    "buffer_size": 100_000,
+    "learning_starts": 5_000,
+    "batch_size": 256,
+    "gamma": 0.8,
+    "train_freq": 1,
+    "gradient_steps": 4,
+    "target_update_interval": 2_000,
+    "exploration_fraction": 0.5,
+    "exploration_final_eps": 0.1,
+}
+
+_A2C = {"n_steps": 16, "gamma": 0.99, "ent_coef": 0.02}
+
+# Small rollouts, for learners that need many updates: A2C makes one of each.
+_SMALL = Sizes(n_envs=64)
+
+# One call for all parameters: for networks this small Adam else takes a tenth of an update's time.
+_FUSED = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
+
+ALGORITHMS = {
+    "recurrent_a2c": Algorithm(RecurrentA2C, ToolArithGruPolicy, _A2C, _SMALL),
+    "maskable_recurrent_ppo": Algorithm(
+        MaskableRecurrentPPO,
+        ToolArithGruPolicy,
+        _PPO | {"policy_kwargs": _FUSED},
+        minibatches=4,
+    ),
+    "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
+    "recurrent_ppo_lstm": Algorithm(
+        RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, least_history=1
+    ),
+    "ppo": Algorithm(PPO, ActorCriticPolicy, _FEED_FORWARD_PPO, _SMALL, minibatches=4),
+    "trpo": Algorithm(TRPO, ActorCriticPolicy, {"n_steps": 32, "gamma": 0.99}, minibatches=4),
+    "a2c": Algorithm(A2C, ActorCriticPolicy, _A2C, _SMALL),
+    # Guided, it has to know where it stands: it is shown all tokens of the episode.
+    "maskable_ppo": Algorithm(
+        MaskablePPO,
+        MaskableActorCriticPolicy,
+        _FEED_FORWARD_PPO,
+        _SMALL._replace(history=MAX_STEPS),
+        minibatches=4,
+    ),
+    "dqn": Algorithm(DQN, DQNPolicy, _DQN),
+    # The loss compares all pairs of quantiles: with the usual 200 a run takes an hour and a half.
+    "qr_dqn": Algorithm(QRDQN, QRDQNPolicy, _DQN | {"policy_kwargs": {"n_quantiles": 25}}),
+}
+
+
+def knows_masks(algo: str) -> bool:
+    """Tell whether a learner can use action masks."""
+    return issubclass(ALGORITHMS[algo].model_class, MaskableRecurrentPPO | MaskablePPO)
+
+
+def make_training_env(
+    algo: str,
+    env_id: str,
+    stage: tuple[int, ...],
+    n_envs: int,
+    seed: int,
+    shaping: float = SHAPING,
+    history: int | None = None,
+) -> VecEnv:
+    """Return the vector environment that an algorithm trains in.
+
+    :param history: see :class:`Sizes`; None for the algorithm's own
+    """
+    envs = gym.make_vec(
+        env_id, n_envs, stage=stage, shaping=shaping, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    env: VecEnv = GymVecEnv(envs)
+    algorithm = ALGORITHMS[algo]
+    history = max(algorithm.sizes.history if history is None else history, algorithm.least_history)
+    if history:
+        env = OneHotVecEnv(env, history)
+    env.seed(seed)
+    return env
+
+
+def make_model(
+    algo: str, env: VecEnv, seed: int, device: str, use_masking: bool = False
+) -> BaseAlgorithm:
+    """Return a new model with the settings of :data:`ALGORITHMS`.
+
+    :param use_masking: whether it uses action masks, for those with a choice
+    """
+    algorithm = ALGORITHMS[algo]
+    settings = dict(algorithm.settings)
+    if issubclass(algorithm.model_class, MaskableRecurrentPPO):
+        settings["use_masking"] = use_masking
+    if algorithm.minibatches:
+        settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
+    return algorithm.model_class(algorithm.policy_class, env, seed=seed, device=device, **settings)

@@ -1,0 +1,220 @@
+"""What is read of a model's files without running anything that they hold.
+
+A Stable-Baselines3 zip holds the weights and the optimiser's state, which torch reads with
+``weights_only=True``, and ``data``: JSON, with the objects that JSON has no form for pickled in it.
+To unpickle is to run code. Here ``data`` stays JSON: a model is made anew as its learner is set up
+in :mod:`agents.toolarith.algorithms`, and given the weights and the counts of the file.
+"""
+
+import io
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from agents.common.files import save_atomically
+from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
+from agents.toolarith.curriculum import Curriculum
+from agents.toolarith.one_hot import history_of_length
+from agents.toolarith.policy import ToolArithGruPolicy
+
+# What training changes in a learner, beside its networks, optimiser and replay buffer.
+_COUNTS = (
+    "num_timesteps",
+    "_n_updates",
+    "_episode_num",
+    "_n_calls",
+    "exploration_rate",
+)
+# Settings that some learners have and others lack: enough to tell those apart that share a policy.
+_TELLING = ("use_masking", "rms_prop_eps", "n_epochs", "cg_max_steps", "vf_coef")
+# In the JSON form of an object: how it is pickled, and what does not change what a network does.
+_BESIDE_THE_POINT = {":type:", ":serialized:", "_np_random", "optimizer_class", "optimizer_kwargs"}
+
+
+def read_data(file: Path | IO[bytes]) -> dict[str, Any]:
+    """Return what a model file says of itself, its objects still pickled.
+
+    :raises FileNotFoundError: there is no such file
+    :raises ValueError: the file is damaged or holds something else
+    """
+    if isinstance(file, Path) and not file.is_file():
+        raise FileNotFoundError(f"there is no model file {file}")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            data: dict[str, Any] = json.loads(archive.read("data"))
+        policy_module(data)
+    # RuntimeError: what a damaged header can ask for, a password or an unknown compression
+    except (zipfile.BadZipFile, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged or no Stable-Baselines3 model: {error}") from error
+    return data
+
+
+def saved_timesteps(file: Path) -> int:
+    """Return for how many environment steps a saved model was trained."""
+    return int(_count(read_data(file), "num_timesteps", file))
+
+
+def policy_module(data: dict[str, Any]) -> str:
+    """Return the name of the module that the policy's class is from."""
+    module = data["policy_class"]["__module__"]
+    if not isinstance(module, str):
+        raise TypeError(f"the policy is from {module!r}")
+    return module
+
+
+def telling_settings(data: dict[str, Any]) -> set[str]:
+    """Return those settings of a learner that tell it from others with the same policy."""
+    return {name for name in _TELLING if name in data}
+
+
+def new_model(
+    algo: str, env_id: str = "ToolArith-v0", history: int = 0, device: str = "cpu"
+) -> BaseAlgorithm:
+    """Return an untrained model, in a single environment, to take a saved one's weights."""
+    env = make_training_env(algo, env_id, (0,), n_envs=1, seed=0, history=history)
+    return make_model(algo, env, seed=0, device=device)
+
+
+def data_of(model: BaseAlgorithm) -> dict[str, Any]:
+    """Return what :func:`read_data` returns of a model once it is saved."""
+    file = io.BytesIO()
+    model.save(file)
+    return read_data(file)
+
+
+def recognise(data: dict[str, Any], device: str = "cpu") -> tuple[str, BaseAlgorithm] | None:
+    """Return the learner whose saved models look so, and an untrained model; None if none does."""
+    history = max(history_of_length(_observation_length(data)), 0)
+    for algo, algorithm in ALGORITHMS.items():
+        if algorithm.policy_class.__module__ == policy_module(data):
+            one_hot = algorithm.policy_class is not ToolArithGruPolicy
+            model = new_model(algo, history=history if one_hot else 0, device=device)
+            if difference(model, data) is None:
+                return algo, model
+    return None
+
+
+def _observation_length(data: dict[str, Any]) -> int:
+    """Return the length of the vectors that a model reads; 0 if it reads something else."""
+    match _plain(data.get("observation_space")).get("_shape"):
+        case [int(length)]:
+            return length
+    return 0
+
+
+def difference(model: BaseAlgorithm, data: dict[str, Any]) -> str | None:
+    """Return why a model cannot take the weights of a saved one; None if it can."""
+    own = data_of(model)
+    if telling_settings(data) != telling_settings(own):
+        return "another learner"
+    if policy_module(data) != policy_module(own):
+        return f"a policy from {policy_module(data)}"
+    for name in ("observation_space", "action_space", "policy_kwargs"):
+        if _plain(data.get(name)) != _plain(own[name]):
+            return f"another {name}"
+    return None
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Return what can be read of an object, which JSON has as a dict."""
+    if not isinstance(value, dict):
+        return {}
+    return {key: part for key, part in value.items() if key not in _BESIDE_THE_POINT}
+
+
+def restore(model: BaseAlgorithm, file: Path) -> None:
+    """Give a new model the weights, the optimiser's state and the counts of a saved one.
+
+    What MaskableRecurrentPPO notes beside, the states within episodes and those of the random
+    generators, is left: whoever goes on from here begins new episodes.
+
+    :raises FileNotFoundError: there is no such file
+    :raises ValueError: it is damaged, or of another learner, policy or observation
+    """
+    data = read_data(file)
+    found = difference(model, data)
+    if found is not None:
+        known = recognise(data)
+        name = f", {known[0]}" if known else ""
+        raise ValueError(
+            f"{file} is not of {type(model).__name__} with {type(model.policy).__name__} as it is "
+            f"set up here: it has {found}{name}"
+        )
+    try:
+        model.set_parameters(str(file), device=model.device)  # with weights_only=True
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{file} is damaged: it holds something else than weights") from error
+    except Exception as error:  # what a damaged file raises is as varied as the damage
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"the weights in {file} are damaged or do not fit: {reason}") from error
+    for name in _COUNTS:
+        if hasattr(model, name):
+            kind = type(getattr(model, name))
+            setattr(model, name, kind(_count(data, name, file)))
+
+
+def _count(data: dict[str, Any], name: str, file: Path) -> float:
+    value = data.get(name)
+    if not isinstance(value, int | float) or not 0 <= value < 2**63:
+        raise ValueError(f"{file} is damaged: its {name} is {value!r}")
+    return value
+
+
+# ------------------------------------------------------------------------------- checkpoints
+
+
+def save_checkpoint(model: BaseAlgorithm, folder: Path) -> None:
+    """Write ``checkpoint.zip`` and, for off-policy learners, ``replay_buffer.npz``."""
+    if isinstance(model, OffPolicyAlgorithm):
+        buffer = model.replay_buffer
+        assert buffer is not None
+        save_atomically(folder / "replay_buffer.npz", lambda file: _save_buffer(buffer, file))
+    save_atomically(folder / "checkpoint.zip", model.save)
+
+
+def load_checkpoint(model: BaseAlgorithm, curriculum: Curriculum, folder: Path) -> None:
+    """Bring a new model and its curriculum to where :func:`save_checkpoint` left them.
+
+    :raises FileNotFoundError: a file is missing
+    :raises ValueError: a file is damaged, or of another model
+    """
+    file = folder / "checkpoint.zip"
+    restore(model, file)
+    state: dict[str, Any] = read_data(file).get("curriculum_state", {})
+    try:
+        curriculum.restore(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged: its curriculum_state is {state!r}") from error
+    if isinstance(model, OffPolicyAlgorithm):
+        assert model.replay_buffer is not None
+        _load_buffer(model.replay_buffer, folder / "replay_buffer.npz")
+
+
+def _save_buffer(buffer: ReplayBuffer, file: IO[bytes]) -> None:
+    length = buffer.size()
+    arrays: dict[str, Any] = {name: array[:length] for name, array in _arrays(buffer).items()}
+    np.savez(file, pos=buffer.pos, full=buffer.full, **arrays)
+
+
+def _load_buffer(buffer: ReplayBuffer, file: Path) -> None:
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no {file}, which belongs to the checkpoint")
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            buffer.pos, buffer.full = int(saved["pos"]), bool(saved["full"])
+            for name, array in _arrays(buffer).items():
+                array[: buffer.size()] = saved[name]
+    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} is damaged or of another run: {error}") from error
+
+
+def _arrays(buffer: ReplayBuffer) -> dict[str, npt.NDArray[Any]]:
+    return {name: value for name, value in vars(buffer).items() if isinstance(value, np.ndarray)}

@@ -1,0 +1,58 @@
+"""What the scripts show of results."""
+
+import io
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from agents.toolarith.evaluation import Episodes, Score
+from agents.toolarith.explanation import film_episodes
+from toolenv_gym import rules
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
+
+
+@pytest.fixture(autouse=True)
+def _scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+
+
+def shown(table):
+    from show import wide_console
+
+    text = io.StringIO()
+    wide_console(text).print(table)
+    return " ".join(text.getvalue().split())
+
+
+@pytest.mark.parametrize("rule_set", [rules.PUBLISHED, rules.DESCRIBED])
+def test_tables_say_why_the_published_success_is_not_the_reached_target(rule_set):
+    import show
+
+    score = Score(0, 1_000, 1.06, 1.06, 1.0, 0.1)
+    episode = {"problem": "6*3 + 6", "target": "24", "graded": "18", "answer": "18"}
+    for table in (show.score_table([score], rule_set), show.episode_table([episode], rule_set)):
+        text = shown(table)
+        says_why = "ToolArith-v0 grades one milestone before the target that it describes" in text
+        names_the_other = "in ToolArithMemory-v0 they are the same" in text
+        assert (says_why, names_the_other) == (rule_set == rules.PUBLISHED,) * 2
+
+
+def test_the_film_of_three_episodes_is_short(tmp_path):
+    """Three episodes of seven tokens, as explain.py films them: at most a quarter of a minute."""
+    from show import save_video
+
+    plan = (MUL, ADD, STO, MUL, RCL, SUB, ANS)
+    frames = []
+    for stage in range(3):
+        ended = (np.zeros(1), np.zeros(1, bool), np.zeros(1, bool))
+        episode = Episodes(np.array([[7, 5, 8, 4, 6]]), np.array([plan]), *ended)
+        frames += film_episodes("ToolArithMemory-v0", stage, episode)
+    save_video(frames, tmp_path / "agent.gif")
+    with Image.open(tmp_path / "agent.gif") as film:
+        seconds = 0.0
+        for number in range(film.n_frames):
+            film.seek(number)
+            seconds += film.info["duration"] / 1_000
+    assert 10 <= seconds <= 15

@@ -1,0 +1,172 @@
+"""The examples in the texts."""
+
+import doctest
+import re
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+import toolenv_gym.env
+from agents.common.files import read_rows
+from agents.studies.ablation.runs import summarise, variants
+from agents.studies.comparison.runs import BUDGET, VARIANTS
+from toolenv_gym.rules import RULE_SETS
+
+PAGE = ROOT / "docs" / "published_program.md"
+RESULTS = ROOT / "docs" / "results"
+
+
+def test_docstrings():
+    results = doctest.testmod(toolenv_gym.env)
+    assert (results.failed, results.attempted) == (0, 6)
+
+
+def test_sessions_of_the_pages():
+    results = doctest.testfile(str(PAGE), module_relative=False)
+    assert (results.failed, results.attempted) == (0, 5)
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_linked_to(page):
+    links = [part.split(")")[0] for part in page.read_text().split("](")[1:]]
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    anchors = {"#" + re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+    for link in links:
+        if not link.startswith("http"):
+            assert link in anchors or (page.parent / link).exists(), link
+
+
+@pytest.fixture(scope="module")
+def ablation():
+    """The summaries of the ablation, worked out from the committed CSV again."""
+    return summarise(read_rows(RESULTS / "ablation.csv"))
+
+
+def test_the_tables_of_the_page_are_those_of_the_results(ablation):
+    """The page holds the committed tables, and these come out of the committed CSV again."""
+    rows = read_rows(RESULTS / "ablation.csv")
+    tables = (RESULTS / "ablation.md").read_text()
+    for table in tables.strip().split("\n\n"):
+        assert table in PAGE.read_text()
+    for summary in ablation:
+        cell = f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
+        (line,) = [line for line in tables.splitlines() if f"| {summary.variant} | " in line][:1]
+        assert line.split(" | ")[summary.stage + 1].removesuffix(" |") == cell
+    assert {(row["variant"], row["seed"]) for row in rows} == {
+        (variant.name, seed) for variant in variants() for seed in range(10)
+    }
+
+
+def test_the_scores_of_the_page_are_those_of_the_run():
+    page = PAGE.read_text()
+    for row in read_rows(RESULTS / "published_seed0_scores.csv"):
+        cells = [
+            str(row["stage"]),
+            f"{row['mean_return']:.3f}",
+            f"{row['optimum']:.3f}",
+            f"{100 * row['success_rate']:.1f} %",
+            f"{100 * row['reached_target_rate']:.1f} %",
+        ]
+        assert f"| {' | '.join(cells)} |" in page
+
+
+def test_the_seeds_of_the_readme():
+    rows = read_rows(RESULTS / "default_seeds.csv")
+    assert {(row["seed"], row["stage"]) for row in rows} == {
+        (seed, stage) for seed in range(5) for stage in range(3)
+    }
+    assert all(row["mean_return"] == row["optimum"] for row in rows)
+
+
+def test_the_learning_curves_end_at_the_optimum():
+    rows = read_rows(RESULTS / "learning_curves.csv")
+    assert {row["env"] for row in rows} == set(RULE_SETS)
+    last = max(row["timesteps"] for row in rows)
+    ends = [row for row in rows if row["timesteps"] == last]
+    assert len(ends) == 6
+    assert all(row["mean_return"] == pytest.approx(row["optimum"], abs=1e-9) for row in ends)
+    for page in (ROOT / "README.md", ROOT / "docs" / "claim.md"):
+        assert "results/learning_curves.png)" in page.read_text()
+
+
+def draw_figures(ablation, folder):
+    """Draw the committed figures anew, from the committed files."""
+    import ablate
+    import compare
+    import curves
+    import interventions
+
+    ablate.save_figure(ablation, 10, 1_200, folder / "ablation.png")
+    comparison = read_rows(RESULTS / "comparison.csv")
+    compare.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
+    curves.save_figure(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
+    names = ("interventions", "plans", "probes")
+    results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
+    (folder / "interventions").mkdir()
+    interventions.save_figures(results, folder / "interventions")
+
+
+def test_the_figures_are_drawn_from_the_results(ablation, monkeypatch, tmp_path):
+    """All of them, and to the pixel on the matplotlib that drew them."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    draw_figures(ablation, tmp_path)
+    committed = sorted(path.relative_to(RESULTS) for path in RESULTS.rglob("*.png"))
+    assert committed == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.png"))
+    for name in committed:
+        with Image.open(RESULTS / name) as ours, Image.open(tmp_path / name) as anew:
+            if ours.text["Software"] == anew.text["Software"]:
+                np.testing.assert_array_equal(np.asarray(ours), np.asarray(anew), str(name))
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/published_program.md", "CITATION.cff"])
+def test_the_tutorial_is_named(name):
+    text = " ".join((ROOT / name).read_text().split())
+    title = (
+        "How to Build a Model-Native Agent That Learns Internal Planning, Memory, and Multi-Tool "
+        "Reasoning Through End-to-End Reinforcement Learning"
+    )
+    assert title in text
+    assert "MarkTechPost" in text
+
+
+def test_the_tables_of_the_performance_page_are_those_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import page
+
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert page.fill(text) == text
+    for table in page.TABLES.values():
+        assert table() in text
+
+
+def test_the_table_of_the_claim_is_that_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import compare
+
+    rows = read_rows(RESULTS / "comparison.csv")
+    table = compare.comparison_markdown(rows, list(VARIANTS))
+    assert table == (RESULTS / "comparison.md").read_text()
+    assert table in (ROOT / "docs" / "claim.md").read_text()
+    jobs = {(row["variant"], row["seed"], row["budget"]) for row in rows}
+    assert jobs == {(variant, seed, BUDGET) for variant in VARIANTS for seed in range(5)}
+
+
+def test_the_figures_of_the_claim_are_those_of_the_interventions(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import interventions
+
+    folder, page = RESULTS / "interventions", (ROOT / "docs" / "claim.md").read_text()
+    rows = read_rows(folder / "interventions.csv")
+    table = interventions.interventions_markdown(rows)
+    assert table == (folder / "interventions.md").read_text()
+    assert table in page
+    assert len({row["model"] for row in rows}) == 5
+    plans = read_rows(folder / "plans.csv")
+    assert all(row["frequency"] == 1.0 for row in plans)  # one sequence a stage and model
+    stage_2 = {row["tokens"] for row in plans if row["stage"] == 2}
+    assert stage_2 == {"MUL ADD STO MUL RCL SUB ANS"}
