@@ -16,14 +16,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from torch.distributions import Categorical
 
 from agents import ToolArithGruPolicy
-from agents.recurrent.masking import (
-    check_masks,
-    env_masks,
-    evaluate_policy,
-    has_masks,
-    make_maskable,
-    masking,
-)
+from agents.recurrent.evaluation import evaluate_policy
+from agents.recurrent.masking import check_masks, env_masks, has_masks, make_maskable, masking
 from agents.recurrent.ppo import MaskableRecurrentPPO
 from toolenv_gym.tokens import ANS
 
