@@ -1,28 +1,31 @@
-"""Runs and scripts, started within the process of the tests."""
+"""Training runs as tests need them: the scripts, and runs of a second."""
 
 import dataclasses
 import json
+import resource
 import runpy
+import subprocess
 import sys
+from contextlib import contextmanager
 
 from conftest import ROOT
 
-from agents.toolarith.training import TrainSettings
+from agents.toolarith.runs import open_run
+from agents.toolarith.training import TrainSettings, train
 
 
-def begin(folder, **settings):
-    """Write the settings of a tiny run into a folder, as scripts/train.py does; return them."""
-    sizes = {"n_envs": 4, "total_timesteps": 512, "evaluate_every": 512, "device": "cpu"}
-    settings = TrainSettings(out=folder, **(sizes | settings))
-    folder.mkdir(parents=True, exist_ok=True)
-    saved = dataclasses.asdict(settings)
-    del saved["out"], saved["resume"]
-    (folder / "settings.json").write_text(json.dumps(saved))
-    return settings
+def script(name, *arguments, **options):
+    """Run one of the scripts to its end, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **options,
+    )
 
 
 def run_script(monkeypatch, path, *arguments):
-    """Run a script, named from the root of the project; return its exit status or message."""
+    """Run a script, named from the root, in this process; return its exit status or message."""
     monkeypatch.syspath_prepend((ROOT / path).parent)
     monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
     try:
@@ -30,3 +33,36 @@ def run_script(monkeypatch, path, *arguments):
     except SystemExit as end:
         return end.code or 0
     return 0
+
+
+def short(out, **settings):
+    """Return the settings of a run of about a second."""
+    sizes = {"n_envs": 4, "total_timesteps": 512, "evaluate_every": 256}
+    return TrainSettings(out=out, device="cpu", **(sizes | settings))
+
+
+def begin(folder, **settings):
+    """Leave the folder of a short run that has only begun; return its settings."""
+    settings = short(folder, **settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = dataclasses.asdict(settings)
+    del saved["out"], saved["resume"]
+    (folder / "settings.json").write_text(json.dumps(saved))
+    return settings
+
+
+def run(settings):
+    """Train as the settings say, and return the learner."""
+    with open_run(settings) as folder:
+        return train(settings, folder, progress_bar=False)
+
+
+@contextmanager
+def no_file_longer_than(size):
+    """Have longer writes fail, as on a full disk, with an OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,28 +1,16 @@
 """Files are whole or not there, whatever keeps them from being written."""
 
 import re
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 from conftest import ROOT
+from running import no_file_longer_than
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents.common.event_file import EventFile
 from agents.common.files import only_writer, save_atomically, write_atomically, write_rows
-
-
-@contextmanager
-def no_file_longer_than(size):
-    """Have longer writes fail, as on a full disk, with an OSError."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def names(folder):

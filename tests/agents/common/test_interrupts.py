@@ -10,7 +10,7 @@ import time
 
 import pytest
 from conftest import ROOT
-from short_runs import run, short
+from running import run, short
 
 from agents.common.interrupts import StopOnSignal
 from agents.toolarith.model_files import saved_timesteps

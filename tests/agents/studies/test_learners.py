@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from short_runs import run as run_training
+from running import run as run_training
 
 from agents.studies.learners.runs import Job, run
 from agents.toolarith.algorithms import ALGORITHMS, Sizes

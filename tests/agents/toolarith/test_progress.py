@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-import short_runs
+import running
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents.common.files import read_rows
@@ -13,7 +13,7 @@ from agents.toolarith.progress import STEPS, make_logger, read_evaluations
 
 def run(folder, **settings):
     sizes = {"stage": (0,), "evaluate_every": 512}
-    short_runs.run(short_runs.short(folder, **(sizes | settings)))
+    running.run(running.short(folder, **(sizes | settings)))
 
 
 def logged_steps(folder):

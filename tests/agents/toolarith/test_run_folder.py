@@ -9,8 +9,7 @@ import sys
 import pytest
 import torch as th
 from conftest import ROOT
-from short_runs import run, script, short
-from test_files import no_file_longer_than
+from running import no_file_longer_than, run, script, short
 
 from agents.toolarith import runs
 from agents.toolarith.model_files import saved_timesteps

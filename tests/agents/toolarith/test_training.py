@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from conftest import ROOT
-from short_runs import run, script, short
+from running import run, script, short
 from stable_baselines3 import SAC
 
 from agents.toolarith.algorithms import ALGORITHMS
