@@ -16,9 +16,10 @@ train: $(READY) ## train the default agent; ENV=ToolArithMemory-v0 for that worl
 test: lint ## lint and run the tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: $(READY) ## check style and types
+lint: $(READY) ## check style, layers and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 oracle: $(READY) ## print the exact reference scores
