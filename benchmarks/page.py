@@ -9,7 +9,8 @@ from typing import Any
 
 import tyro
 
-from agents.common.files import markdown_table, write_atomically
+from agents.common.files import write_text
+from agents.common.tables import markdown_table
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- {}: written by benchmarks/page.py -->\n", "<!-- end -->"
@@ -102,7 +103,7 @@ def fill(page: str) -> str:
 def main() -> None:
     page = DOCS / "performance.md"
     filled = fill(page.read_text())
-    write_atomically(page, lambda path: path.write_text(filled))
+    write_text(page, filled)
     for name, make in TABLES.items():
         print(f"{name}\n\n{make()}")
 

@@ -6,23 +6,16 @@ A killed ablation goes on where it stopped: finished runs are in the CSV and are
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import parse
-from show import (
-    job_progress,
-    save_ablation_figure,
-    stop,
-    summary_markdown,
-    summary_table,
-    unsettled_markdown,
-    wide_console,
-)
+from console import job_progress, stop, wide_console
 
-from agents.common.files import read_rows, write_atomically
-from agents.studies.ablation.runs import Summary, run_ablation, summarise, unsettled, variants
+from agents.common.files import read_rows, write_text
+from agents.studies.ablation.figures import save_figure
+from agents.studies.ablation.runs import run_ablation, variants
+from agents.studies.ablation.tables import ablation_markdown, summarise, summary_table, unsettled
 
 
 @dataclass
@@ -43,15 +36,6 @@ class AblateSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-def save_figure(summaries: Sequence[Summary], seeds: int, updates: int, path: Path) -> None:
-    """Draw the success rates at the end, with a title that says what was run."""
-    title = (
-        f"The published program, slips corrected: {seeds} seeds, {updates:,} updates "
-        "(interquartile means, 95 % intervals)"
-    )
-    save_ablation_figure(summaries, title, path)
-
-
 def main() -> None:
     settings = parse(AblateSettings, __doc__)
     seeds = range(settings.seeds)
@@ -67,9 +51,8 @@ def main() -> None:
     rows = [row for row in rows if row["seed"] in seeds]
     summaries = summarise(rows)
     wide_console().print(summary_table(summaries))
-    save_figure(summaries, settings.seeds, settings.updates, settings.out.with_suffix(".png"))
-    tables = f"{summary_markdown(summaries)}\n{unsettled_markdown(unsettled(rows))}"
-    write_atomically(settings.out.with_suffix(".md"), lambda path: path.write_text(tables))
+    save_figure(summaries, settings.updates, settings.out.with_suffix(".png"))
+    write_text(settings.out.with_suffix(".md"), ablation_markdown(summaries, unsettled(rows)))
     print(f"Results, figure and table are in {settings.out.with_suffix('')}.csv, .png and .md")
 
 

@@ -42,4 +42,6 @@ def parse(
     :param default: what counts where nothing is given, if not the defaults of the class
     """
     with _registry:
+        if default is None:
+            return tyro.cli(settings, description=description)
         return tyro.cli(settings, description=description, default=default)

@@ -10,9 +10,10 @@ from typing import Any
 
 import tyro
 from arguments import parse
-from show import save_learning_curves, stop
+from console import stop
 
 from agents.common.files import read_rows, write_rows
+from agents.toolarith.figures import save_learning_curves
 from agents.toolarith.progress import read_evaluations
 
 

@@ -4,11 +4,12 @@ python scripts/evaluate.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1
 """
 
 from arguments import parse
+from console import stop
 from rich.console import Console
 from saved import SavedModelSettings
-from show import score_table, stop
 
 from agents.toolarith.evaluation import evaluate
+from agents.toolarith.tables import score_table
 from toolenv_gym import rules
 
 

@@ -5,13 +5,16 @@ python scripts/explain.py runs/ToolArith-v0_maskable_recurrent_ppo_seed0_1 --vid
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arguments import parse
+from console import stop, wide_console
 from saved import SavedModelSettings
-from show import episode_table, save_video, stop, wide_console
 
 from agents.toolarith.evaluation import Episodes, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, film_episodes, sample_problems
+from agents.toolarith.figures import save_video
+from agents.toolarith.tables import episode_table
 from toolenv_gym import rules
 
 
@@ -43,8 +46,8 @@ def main() -> None:
             episodes = greedy_episodes(model, task, digits, settings.masks)
             rows += explain_episodes(task, episodes)
             if settings.video is not None:
-                first = Episodes(*(column[:1] for column in episodes))
-                frames += film_episodes(env_id, task.stage, first)
+                first: Any = (column[:1] for column in episodes)
+                frames += film_episodes(env_id, task.stage, Episodes(*first))
         wide_console().print(episode_table(rows, rules.RULE_SETS[env_id]))
         if settings.video is not None:
             save_video(frames, settings.video)

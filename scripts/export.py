@@ -8,10 +8,11 @@ Then the model and the file play every problem of the stages, and must emit the 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from arguments import parse
+from console import stop
 from saved import SavedModelSettings
-from show import stop
 
 from agents.recurrent.export import OnnxPolicy, export_onnx
 from agents.toolarith.evaluation import greedy_episodes
@@ -40,9 +41,9 @@ def main() -> None:
         exported = OnnxPolicy(settings.file, model.observation_space)
         for task in tasks:
             digits = oracle.all_digits(task.stage)
+            players: tuple[Any, ...] = (model, exported)
             tokens, others = (
-                greedy_episodes(player, task, digits, settings.masks).tokens
-                for player in (model, exported)
+                greedy_episodes(player, task, digits, settings.masks).tokens for player in players
             )
             different = int((tokens != others).any(axis=1).sum())
             print(f"stage {task.stage}: {different:,} of {len(digits):,} problems played otherwise")

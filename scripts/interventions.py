@@ -6,32 +6,24 @@ For agents with the GRU network. Every problem of stage 2 is played under each i
 linear probes are fitted to the states: a minute or two a model on one core.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch as th
 import tyro
 from arguments import parse
+from console import stop, wide_console
 from rich.progress import track
-from show import (
-    by_columns,
+
+from agents.common.files import Row, write_rows, write_text
+from agents.studies.interventions.figures import save_figures
+from agents.studies.interventions.runs import load_policy, study
+from agents.studies.interventions.tables import (
     intervention_table,
+    interventions_markdown,
     plan_table,
     probe_table,
-    save_intervention_figure,
-    save_plan_figure,
-    save_probe_figure,
-    span,
-    stop,
-    wide_console,
 )
-
-from agents.common.files import markdown_table, write_atomically, write_rows
-from agents.common.parallel import Row
-from agents.studies.interventions.runs import STUDIED, digit_ceiling, load_policy, study, token_tree
-from toolenv_gym import oracle
-from toolenv_gym.tokens import ADD, MUL, SUB
 
 UNTRAINED_SEED = 1_000  # of the first untrained network
 
@@ -53,34 +45,6 @@ class InterventionSettings:
             raise ValueError(f"models must be one or more, with different names, got {names}")
 
 
-def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
-    """Draw one figure for each kind of result."""
-    without_memory = oracle.solvable_share(STUDIED, (MUL, ADD, SUB))
-    save_intervention_figure(results["interventions"], without_memory, folder / "interventions.png")
-    stages = sorted({row["stage"] for row in results["plans"]})
-    trees = {s: token_tree([row for row in results["plans"] if row["stage"] == s]) for s in stages}
-    models = len({row["model"] for row in results["plans"]})
-    title = f"Token sequences on all problems, with their frequencies (models: {models})"
-    save_plan_figure(trees, title, folder / "plans.png")
-    save_probe_figure(results["probes"], digit_ceiling(STUDIED.stage), folder / "probes.png")
-
-
-def interventions_markdown(rows: Sequence[Row]) -> str:
-    """Return the table of the interventions for a page: spans over the models."""
-    success, same = (
-        by_columns(rows, ("intervention", "detail"), name)
-        for name in ("success_rate", "same_tokens")
-    )
-    lines = [
-        [
-            " ".join(kind).strip(),
-            *(span([100 * rate for rate in each[kind]], ".1f") + " %" for each in (success, same)),
-        ]
-        for kind in success
-    ]
-    return markdown_table(["intervention", "success", "episodes with the same tokens"], lines)
-
-
 def main() -> None:
     settings = parse(InterventionSettings, __doc__)
     th.set_num_threads(1)  # more are slower for networks this small
@@ -99,7 +63,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         stop(error)
     markdown = interventions_markdown(results["interventions"])
-    write_atomically(settings.out / "interventions.md", lambda path: path.write_text(markdown))
+    write_text(settings.out / "interventions.md", markdown)
     console = wide_console()
     console.print(intervention_table(results["interventions"]))
     console.print(plan_table(results["plans"]))

@@ -6,18 +6,17 @@ If it is killed, it goes on where it stopped: finished runs are in the CSV and a
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from arguments import parse
-from show import job_progress, span
+from console import job_progress
 
-from agents.common.files import markdown_table, read_rows, write_atomically
+from agents.common.files import read_rows, write_text
 from agents.studies.learners.runs import Job, run_learners
+from agents.studies.learners.tables import learners_markdown
 from agents.toolarith.training import AlgorithmName, WorldName
-from toolenv_gym.rules import N_STAGES
 
 
 @dataclass
@@ -36,31 +35,6 @@ class LearnersSettings:
     """CSV of the results; a table of each world goes beside it as .md"""
 
 
-def learners_markdown(rows: Sequence[dict[str, Any]], env: str) -> str:
-    """Return the table of one world for a page: success rates and returns by stage, spans of seeds.
-
-    :param rows: of :func:`agents.studies.learners.runs.run`
-    """
-    header = ["learner", "seeds"]
-    for stage in range(N_STAGES):
-        header += [f"stage {stage}", "of optimum"]
-    lines = []
-    for algo in get_args(AlgorithmName):
-        own = [row for row in rows if (row["env"], row["algo"]) == (env, algo)]
-        if not own:
-            continue
-        line = [algo, str(len({row["seed"] for row in own}))]
-        for stage in range(N_STAGES):
-            seeds = [row for row in own if row["stage"] == stage]
-            success = [100 * row["success_rate"] for row in seeds]
-            returns = [100 * row["mean_return"] / row["optimum"] for row in seeds]
-            line += [f"{span(success, '.1f')} %", f"{span(returns, '.1f')} %"]
-        line.append(span([row["timesteps"] for row in own], ","))
-        line.append(span([row["cpu_seconds"] for row in own], ".0f"))
-        lines.append(line)
-    return markdown_table([*header, "steps", "CPU s"], lines)
-
-
 def main() -> None:
     settings = parse(LearnersSettings, __doc__)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +48,7 @@ def main() -> None:
     job_progress(run_learners(jobs, settings.out, settings.runs, settings.processes))
     rows = read_rows(settings.out)
     markdown = "\n".join(learners_markdown(rows, env) for env in settings.envs)
-    write_atomically(settings.out.with_suffix(".md"), lambda path: path.write_text(markdown))
+    write_text(settings.out.with_suffix(".md"), markdown)
     print(markdown)
     print(f"Results and tables are in {settings.out.with_suffix('')}.csv and .md")
 

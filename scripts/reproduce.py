@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import parse
+from console import stop
 from rich.console import Console
 from rich.progress import Progress
-from show import save_learning_curves, score_table, stop
 from stable_baselines3.common.utils import get_device
 
 from agents.common.devices import check_device
@@ -30,7 +30,9 @@ from agents.published.a2c import (
     run_program,
 )
 from agents.toolarith.evaluation import Score
+from agents.toolarith.figures import save_learning_curves
 from agents.toolarith.runs import made_folder
+from agents.toolarith.tables import score_table
 from toolenv_gym import rules
 from toolenv_gym.oracle import Task, mean_best_return
 from toolenv_gym.tokens import TOKEN_TEXTS

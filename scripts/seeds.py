@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import parse
-from show import stop
+from console import stop
 
 from agents.common.files import read_rows, write_rows
 
@@ -30,8 +30,13 @@ class SeedsSettings:
 
 def train(seed: int, folder: Path) -> None:
     """Train with a seed, from the last checkpoint if there is one; a failure ends this script."""
-    command = [sys.executable, Path(__file__).with_name("train.py"), "--seed", str(seed)]
-    command += ["--out", folder, *(["--resume"] if (folder / "settings.json").exists() else [])]
+    script = str(Path(__file__).with_name("train.py"))
+    command = [sys.executable, script, "--seed", str(seed)]
+    command += [
+        "--out",
+        str(folder),
+        *(["--resume"] if (folder / "settings.json").exists() else []),
+    ]
     run = subprocess.Popen(command)
     while run.returncode is None:
         with suppress(KeyboardInterrupt):  # the run receives it too, and has something to save

@@ -12,16 +12,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from arguments import parse
+from console import stop, wide_console
 from rich.console import Console
-from show import episode_table, save_learning_curves, score_table, stop, wide_console
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from agents.common.files import write_bytes, write_rows
+from agents.common.files import write_rows, write_text
 from agents.common.interrupts import StopOnSignal
+from agents.toolarith.curriculum import Curriculum
 from agents.toolarith.evaluation import evaluate, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
+from agents.toolarith.figures import save_learning_curves
 from agents.toolarith.progress import read_evaluations
 from agents.toolarith.runs import describe_start, newest_run, open_run, read_settings
+from agents.toolarith.tables import episode_table, score_table
 from agents.toolarith.training import TrainSettings, learn, prepare
 from toolenv_gym.oracle import Task
 
@@ -113,10 +116,11 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
     ]
     text = io.StringIO()
     wide_console(text).print(episode_table(episodes, settings.rule_set))
-    write_bytes(folder / "episodes.txt", text.getvalue().encode())
+    write_text(folder / "episodes.txt", text.getvalue())
     wide_console().print(episode_table(episodes, settings.rule_set))
     console.print(score_table(scores, settings.rule_set))
-    unfinished = model.curriculum.unfinished()
+    curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
+    unfinished = curriculum.unfinished()
     if unfinished is not None:
         steps = f"--total-timesteps {2 * model.num_timesteps}"
         say(f"The curriculum did not end: {unfinished}. More steps may end it:")

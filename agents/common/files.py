@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
+
+Row: TypeAlias = dict[str, Any]  # of a CSV file, or of results that become one
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota used up, file too large
 
@@ -56,6 +58,11 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     write_atomically(path, lambda temporary: temporary.write_bytes(content), len(content))
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    write_bytes(path, text.encode())
+
+
 def save_atomically(path: Path, save: Callable[[io.BytesIO], Any]) -> None:
     """Write what ``save`` puts into a file: into memory first, so that its size is known."""
     file = io.BytesIO()
@@ -63,13 +70,13 @@ def save_atomically(path: Path, save: Callable[[io.BytesIO], Any]) -> None:
     write_bytes(path, file.getbuffer())
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write rows with the same keys as a CSV file."""
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    write_bytes(path, file.getvalue().encode())
+    write_text(path, file.getvalue())
 
 
 @contextmanager
@@ -106,7 +113,7 @@ def only_writer(lock: Path, what: Path) -> Iterator[None]:
         holding.release()
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[Row]:
     """Return the rows of a CSV file, numbers as numbers; none if there is no file."""
     if not path.exists():
         return []
@@ -114,12 +121,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [
             {name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)
         ]
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as a page in Markdown has it."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _number(text: str) -> int | float | str:

@@ -6,9 +6,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agents.common.files import only_writer, read_rows, write_rows
+from agents.common.files import Row, only_writer, read_rows, write_rows
 
-Row = dict[str, Any]
 Job = TypeVar("Job", bound=Hashable)
 
 

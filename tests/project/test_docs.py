@@ -10,8 +10,14 @@ from PIL import Image
 
 import toolenv_gym.env
 from agents.common.files import read_rows
-from agents.studies.ablation.runs import summarise, variants
+from agents.studies.ablation import figures as ablation_figures
+from agents.studies.ablation.runs import variants
+from agents.studies.ablation.tables import summarise
+from agents.studies.comparison import figures as comparison_figures
 from agents.studies.comparison.runs import BUDGET, VARIANTS
+from agents.studies.comparison.tables import comparison_markdown
+from agents.studies.interventions.figures import save_figures
+from agents.studies.interventions.tables import interventions_markdown
 from toolenv_gym.rules import RULE_SETS
 
 PAGE = ROOT / "docs" / "published_program.md"
@@ -96,19 +102,16 @@ def test_the_learning_curves_end_at_the_optimum():
 
 def draw_figures(ablation, folder):
     """Draw the committed figures anew, from the committed files."""
-    import ablate
-    import compare
     import curves
-    import interventions
 
-    ablate.save_figure(ablation, 10, 1_200, folder / "ablation.png")
+    ablation_figures.save_figure(ablation, 1_200, folder / "ablation.png")
     comparison = read_rows(RESULTS / "comparison.csv")
-    compare.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
+    comparison_figures.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
     curves.save_figure(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
     names = ("interventions", "plans", "probes")
     results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
     (folder / "interventions").mkdir()
-    interventions.save_figures(results, folder / "interventions")
+    save_figures(results, folder / "interventions")
 
 
 def test_the_figures_are_drawn_from_the_results(ablation, monkeypatch, tmp_path):
@@ -144,25 +147,19 @@ def test_the_tables_of_the_performance_page_are_those_of_the_results(monkeypatch
         assert table() in text
 
 
-def test_the_table_of_the_claim_is_that_of_the_results(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import compare
-
+def test_the_table_of_the_claim_is_that_of_the_results():
     rows = read_rows(RESULTS / "comparison.csv")
-    table = compare.comparison_markdown(rows, list(VARIANTS))
+    table = comparison_markdown(rows, list(VARIANTS))
     assert table == (RESULTS / "comparison.md").read_text()
     assert table in (ROOT / "docs" / "claim.md").read_text()
     jobs = {(row["variant"], row["seed"], row["budget"]) for row in rows}
     assert jobs == {(variant, seed, BUDGET) for variant in VARIANTS for seed in range(5)}
 
 
-def test_the_figures_of_the_claim_are_those_of_the_interventions(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import interventions
-
+def test_the_figures_of_the_claim_are_those_of_the_interventions():
     folder, page = RESULTS / "interventions", (ROOT / "docs" / "claim.md").read_text()
     rows = read_rows(folder / "interventions.csv")
-    table = interventions.interventions_markdown(rows)
+    table = interventions_markdown(rows)
     assert table == (folder / "interventions.md").read_text()
     assert table in page
     assert len({row["model"] for row in rows}) == 5

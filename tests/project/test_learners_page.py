@@ -8,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 from agents.common.files import read_rows
+from agents.studies.learners.tables import learners_markdown
 from agents.toolarith.training import AlgorithmName, WorldName
 from toolenv_gym import oracle, rules
 from toolenv_gym.compiled import EpisodeBatch
@@ -18,12 +19,9 @@ PAGE = (ROOT / "docs" / "learners.md").read_text()
 RESULTS = ROOT / "docs" / "results"
 
 
-def test_the_tables_are_those_of_the_results(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import learners
-
+def test_the_tables_are_those_of_the_results():
     rows = read_rows(RESULTS / "learners.csv")
-    tables = [learners.learners_markdown(rows, env) for env in get_args(WorldName)]
+    tables = [learners_markdown(rows, env) for env in get_args(WorldName)]
     assert "\n".join(tables) == (RESULTS / "learners.md").read_text()
     assert all(table in PAGE for table in tables)
     runs = {(row["env"], row["algo"]) for row in rows}

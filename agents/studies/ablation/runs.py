@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch as th
 
-from agents.common.parallel import Row, run_missing
+from agents.common.files import Row
+from agents.common.parallel import run_missing
 from agents.published.a2c import PublishedA2C, Settings, draw_problems
 from toolenv_gym import rules
 
@@ -36,7 +36,6 @@ LEAST_DESCRIBED = (*LEAST, "described_rules")
 
 CHECKPOINTS = 5  # evaluations a run, the last at its end
 PROBLEMS = 1_000  # a stage and evaluation, as the publication's last; the same in every run
-BOOTSTRAPS = 2_000
 
 
 @dataclass(frozen=True)
@@ -115,48 +114,3 @@ def run_ablation(
     return run_missing(
         run, jobs, lambda row: Job(row["variant"], row["seed"], row["updates"]), file, processes
     )
-
-
-@dataclass(frozen=True)
-class Summary:
-    """An interquartile mean over seeds of the success rate, with its 95 % bootstrap interval."""
-
-    variant: str
-    stage: int
-    seeds: int
-    mean: float
-    low: float
-    high: float
-
-
-def summarise(rows: Sequence[Row], checkpoint: int = CHECKPOINTS) -> list[Summary]:
-    """Return a summary of the success rates at a checkpoint, for each variant and stage.
-
-    Interquartile means and percentile bootstrap intervals are rliable's (Agarwal et al. 2021,
-    arXiv:2108.13264), over the seeds of one variant and stage.
-    """
-    from rliable import library, metrics
-
-    rates: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
-        if row["update"] * CHECKPOINTS == row["updates"] * checkpoint:
-            rates.setdefault((row["variant"], row["stage"]), []).append(row["success_rate"])
-    order = [(variant.name, stage) for variant in variants() for stage in range(rules.N_STAGES)]
-    scores = {name: np.array([rates[name]]).T for name in order if name in rates}
-    # rliable draws its bootstrap from NumPy's global stream, whatever random state it is given.
-    state = np.random.get_state()
-    np.random.seed(0)
-    means, intervals = library.get_interval_estimates(
-        scores, lambda sample: np.array([metrics.aggregate_iqm(sample)]), reps=BOOTSTRAPS
-    )
-    np.random.set_state(state)
-    return [
-        Summary(*name, len(scores[name]), float(means[name][0]), *intervals[name][:, 0].tolist())
-        for name in scores
-    ]
-
-
-def unsettled(rows: Sequence[Row], tolerance: float = 0.05) -> list[tuple[Summary, Summary]]:
-    """Return the summaries that moved by more than the tolerance since the checkpoint before."""
-    pairs = zip(summarise(rows, CHECKPOINTS - 1), summarise(rows), strict=True)
-    return [(before, last) for before, last in pairs if abs(before.mean - last.mean) > tolerance]

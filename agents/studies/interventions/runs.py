@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch as th
 from torch.nn import functional
 
-from agents.common.parallel import Row
+from agents.common.files import Row
 from agents.toolarith.evaluation import Episodes, Integers
 from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.policy import ToolArithGruPolicy

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.common.parallel import Row, run_missing
+from agents.common.files import Row
+from agents.common.parallel import run_missing
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import open_run
 from agents.toolarith.training import AlgorithmName, TrainSettings, WorldName, train

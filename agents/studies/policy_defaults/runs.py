@@ -18,7 +18,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformObservation
 from stable_baselines3.common.env_util import make_vec_env
 
-from agents.common.parallel import Row, run_missing
+from agents.common.files import Row
+from agents.common.parallel import run_missing
 from agents.recurrent.evaluation import evaluate_policy
 from agents.recurrent.ppo import MaskableRecurrentPPO
 

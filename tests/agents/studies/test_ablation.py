@@ -21,10 +21,9 @@ from agents.studies.ablation.runs import (
     Variant,
     run,
     run_ablation,
-    summarise,
-    unsettled,
     variants,
 )
+from agents.studies.ablation.tables import summarise, unsettled
 
 
 def test_the_variants():

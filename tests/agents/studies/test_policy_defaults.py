@@ -21,6 +21,7 @@ from agents.studies.policy_defaults.runs import (
     cart_pole_positions,
     run,
 )
+from agents.studies.policy_defaults.tables import defaults_markdown
 
 RESULTS = ROOT / "docs" / "results"
 
@@ -85,12 +86,9 @@ def test_rows_of_a_run(task):
     assert row["seconds"] > 0
 
 
-def test_the_table_of_the_page_is_that_of_the_results(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    import policy_defaults
-
+def test_the_table_of_the_page_is_that_of_the_results():
     rows = read_rows(RESULTS / "policy_defaults.csv")
-    table = policy_defaults.defaults_markdown(rows)
+    table = defaults_markdown(rows)
     page = (ROOT / "docs" / "policy_defaults.md").read_text()
     assert table == (RESULTS / "policy_defaults.md").read_text()
     assert table in page

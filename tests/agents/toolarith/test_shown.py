@@ -1,38 +1,31 @@
-"""What the scripts show of results."""
+"""Scores, episodes and films, as people see them."""
 
 import io
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from rich.console import Console
 
 from agents.toolarith.evaluation import Episodes, Score
 from agents.toolarith.explanation import film_episodes
+from agents.toolarith.figures import save_video
+from agents.toolarith.tables import episode_table, score_table
 from toolenv_gym import rules
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
 
 
-@pytest.fixture(autouse=True)
-def _scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-
-
 def shown(table):
-    from show import wide_console
-
     text = io.StringIO()
-    wide_console(text).print(table)
+    Console(file=text, width=150).print(table)
     return " ".join(text.getvalue().split())
 
 
 @pytest.mark.parametrize("rule_set", [rules.PUBLISHED, rules.DESCRIBED])
 def test_tables_say_why_the_published_success_is_not_the_reached_target(rule_set):
-    import show
-
     score = Score(0, 1_000, 1.06, 1.06, 1.0, 0.1)
     episode = {"problem": "6*3 + 6", "target": "24", "graded": "18", "answer": "18"}
-    for table in (show.score_table([score], rule_set), show.episode_table([episode], rule_set)):
+    for table in (score_table([score], rule_set), episode_table([episode], rule_set)):
         text = shown(table)
         says_why = "ToolArith-v0 grades one milestone before the target that it describes" in text
         names_the_other = "in ToolArithMemory-v0 they are the same" in text
@@ -41,8 +34,6 @@ def test_tables_say_why_the_published_success_is_not_the_reached_target(rule_set
 
 def test_the_film_of_three_episodes_is_short(tmp_path):
     """Three episodes of seven tokens, as explain.py films them: at most a quarter of a minute."""
-    from show import save_video
-
     plan = (MUL, ADD, STO, MUL, RCL, SUB, ANS)
     frames = []
     for stage in range(3):
