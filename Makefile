@@ -21,6 +21,7 @@ lint: $(READY) ## check style, layers and types
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks
 
 oracle: $(READY) ## print the exact reference scores
 	$(BIN)/python -m toolenv_gym.oracle

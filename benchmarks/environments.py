@@ -79,7 +79,7 @@ def scalar_turn(env_id: str, steps: int, **settings: Any) -> Callable[[], float]
 
 def bound(num_envs: int, repeats: int = 2_000) -> float:
     """Return the steps a second that writing the results alone would allow."""
-    arrays = [
+    arrays: list[tuple[Any, Any]] = [
         ((num_envs, 8), np.int64),  # observations
         (num_envs, np.float64),  # rewards
         ((2, num_envs), np.uint64),  # the episodes' words
