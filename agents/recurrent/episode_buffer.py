@@ -16,28 +16,20 @@ Integers = npt.NDArray[np.int64]
 
 
 class EpisodeSamples(NamedTuple):
-    """A minibatch of sequences.
+    """A minibatch of packed sequences.
 
-    What a policy reads has the shape (n_seq * length, ...): one sequence after the other, each
-    padded to the length of the longest by repeating its last step. What its outputs are compared
-    with is there for the steps that are no padding only, shape (n_valid,).
+    Their steps lie as in torch's ``PackedSequence``: the first steps of all sequences, longest
+    sequence first, then the second steps of those that have one, and so on, without any padding.
 
-    :param observations: padded
-    :param actions: padded; int64 and flat for Discrete actions, int64 for MultiDiscrete ones,
-        else float32
-    :param action_masks: padded, bool, shape (n_seq * length, actions); None without masks
-    :param episode_starts: padded, float32: 1 at the first step of a sequence that begins an
-        episode, else 0
+    :param observations: shape (n_steps, ...)
+    :param actions: int64, shape (n_steps,), for Discrete actions; shape (n_steps, ...) for others,
+        int64 for MultiDiscrete ones, else float32
+    :param action_masks: bool, shape (n_steps, actions); None without masks
+    :param episode_starts: float32, shape (n_seq,): 1 where a sequence begins an episode, else 0
     :param lstm_states: the states before the sequences, each of shape (n_layers, n_seq,
         hidden_size); 0 where an episode begins
-    :param valid: where in the padded tensors the steps are that are no padding, int64
-
-    Packed sequences have no padding: their steps lie as in torch's ``PackedSequence``, the first
-    steps of all sequences, longest sequence first, then the second steps, and so on. Then
-    ``episode_starts`` and ``lstm_states`` are of the sequences, and all steps are valid.
-
-    :param batch_sizes: how many packed sequences have a first step, a second, and so on; empty if
-        they are padded
+    :param batch_sizes: how many sequences have a first step, a second, and so on
+    :param old_values: of the policy that played, as all that follows of shape (n_steps,)
     """
 
     observations: PyTorchObs
@@ -45,7 +37,6 @@ class EpisodeSamples(NamedTuple):
     action_masks: th.Tensor | None
     episode_starts: th.Tensor
     lstm_states: RNNStates
-    valid: th.Tensor | None
     batch_sizes: list[int]
     old_values: th.Tensor
     old_log_prob: th.Tensor
@@ -84,13 +75,12 @@ class EpisodeRolloutBuffer(RolloutBuffer):
         super().add(*args, **kwargs)
 
     def get(  # type: ignore[override]
-        self, batch_size: int | None = None, packed: bool = False
+        self, batch_size: int | None = None
     ) -> Iterator[EpisodeSamples]:
         """Yield all sequences once, in random order, in minibatches of about equal sizes.
 
         :param batch_size: greatest mean number of steps of a minibatch; None for a single one.
             There are never more minibatches than sequences.
-        :param packed: whether minibatches are packed instead of padded
         """
         if not self.full:
             raise ValueError(f"the buffer holds {self.pos} of {self.buffer_size} steps")
@@ -106,7 +96,7 @@ class EpisodeRolloutBuffer(RolloutBuffer):
         cuts = np.searchsorted(middles, np.arange(1, n_batches) * size / n_batches)
         for sequences in np.split(order, cuts):
             if len(sequences):
-                yield self._pack(sequences) if packed else self._pad(sequences)
+                yield self._pack(sequences)
 
     def _find_sequences(self) -> None:
         """Note of each sequence its first row in the flattened arrays, its length and its start."""
@@ -122,7 +112,7 @@ class EpisodeRolloutBuffer(RolloutBuffer):
     def _make_tensors(self) -> None:
         """Make the tensors that minibatches are gathered from, rows of all steps."""
         self._states = RNNStates(*(tuple(map(_append_zeros, pair)) for pair in self.lstm_states))
-        self._observations = _each(self._flatten, self.observations)
+        self._observations = map_observations(self._flatten, self.observations)
         self._actions = self._flatten(self.actions)
         if isinstance(self.action_space, spaces.Discrete):
             self._actions = self._actions.flatten()
@@ -139,53 +129,26 @@ class EpisodeRolloutBuffer(RolloutBuffer):
     def _tensor(self, array: npt.NDArray[Any]) -> th.Tensor:
         return th.as_tensor(array, device=self.device)
 
-    def _pad(self, sequences: Integers) -> EpisodeSamples:
-        """Return the padded minibatch of the sequences of some numbers."""
-        lengths = self._lengths[sequences, np.newaxis]
-        steps = np.arange(lengths.max())
-        index = self._first[sequences, np.newaxis] + self.n_envs * np.minimum(steps, lengths - 1)
-        valid = np.flatnonzero(steps < lengths)
-        starts = np.zeros(index.shape, dtype=np.float32)
-        starts[:, 0] = self._begins[sequences]
-        rows = index.ravel()
-        return self._gather(sequences, rows, rows[valid], starts.ravel())._replace(
-            valid=self._tensor(valid)
-        )
-
     def _pack(self, sequences: Integers) -> EpisodeSamples:
-        """Return the packed minibatch of the sequences of some numbers."""
+        """Return the minibatch of the sequences of some numbers."""
         sequences = sequences[np.argsort(-self._lengths[sequences], kind="stable")]
         lengths = self._lengths[sequences]
         steps = np.arange(lengths[0])[:, np.newaxis]
         there = steps < lengths
-        rows = (self._first[sequences] + self.n_envs * steps)[there]
-        return self._gather(sequences, rows, rows, self._begins[sequences])._replace(
-            batch_sizes=there.sum(axis=1).tolist()
-        )
-
-    def _gather(
-        self,
-        sequences: Integers,
-        rows: Integers,
-        valid_rows: Integers,
-        starts: npt.NDArray[np.float32],
-    ) -> EpisodeSamples:
-        """Return the minibatch with these rows of the flattened arrays."""
-        index = self._tensor(rows)
+        rows = self._tensor((self._first[sequences] + self.n_envs * steps)[there])
         columns = self._tensor(self._columns[sequences])
-        values, log_prob, advantages, returns = self._targets.index_select(
-            1, index if valid_rows is rows else self._tensor(valid_rows)
-        )
+        values, log_prob, advantages, returns = self._targets.index_select(1, rows)
         return EpisodeSamples(
-            observations=_each(lambda table: table.index_select(0, index), self._observations),
-            actions=self._actions.index_select(0, index),
-            action_masks=None if self._masks is None else self._masks.index_select(0, index),
-            episode_starts=self._tensor(starts),
+            observations=map_observations(
+                lambda table: table.index_select(0, rows), self._observations
+            ),
+            actions=self._actions.index_select(0, rows),
+            action_masks=None if self._masks is None else self._masks.index_select(0, rows),
+            episode_starts=self._tensor(self._begins[sequences]),
             lstm_states=RNNStates(
                 *(tuple(state.index_select(1, columns) for state in pair) for pair in self._states)
             ),
-            valid=None,
-            batch_sizes=[],
+            batch_sizes=there.sum(axis=1).tolist(),
             old_values=values,
             old_log_prob=log_prob,
             advantages=advantages,
@@ -202,7 +165,7 @@ def _append_zeros(state: th.Tensor) -> th.Tensor:
     return functional.pad(state, (0, 0, 0, 1))
 
 
-def _each(function: Callable[[Any], th.Tensor], observations: Any) -> Any:
+def map_observations(function: Callable[[Any], th.Tensor], observations: Any) -> Any:
     """Apply a function to observations, or to each entry of Dict observations."""
     if isinstance(observations, dict):
         return {key: function(value) for key, value in observations.items()}

@@ -19,7 +19,10 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional
 
+from agents.recurrent.episode_buffer import EpisodeSamples
 from agents.recurrent.gru_kernel import BatchSizes, GruSequence
+from agents.recurrent.masking import masking
+from agents.recurrent.packed import Evaluation, evaluate_packed
 
 States = tuple[th.Tensor, ...]
 
@@ -313,6 +316,19 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
             share_features_extractor=self.share_features_extractor,
         )
         return data
+
+
+@evaluate_packed.register
+def _(policy: GruActorCriticPolicy, batch: EpisodeSamples) -> Evaluation:
+    with masking(policy, batch.action_masks):
+        values, log_prob, entropy = policy.evaluate_packed(
+            batch.observations,
+            batch.actions,
+            batch.lstm_states,
+            batch.episode_starts,
+            batch.batch_sizes,
+        )
+    return values.flatten(), log_prob, entropy
 
 
 def _usual_extractor(observation_space: spaces.Space[Any], normalize_images: bool) -> type[Any]:

@@ -3,7 +3,7 @@
 import io
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -37,6 +37,7 @@ from agents.recurrent.masking import (
     make_maskable,
     masking,
 )
+from agents.recurrent.packed import evaluate_packed
 
 Self = TypeVar("Self", bound="MaskableRecurrentPPO")
 
@@ -64,7 +65,8 @@ class MaskableRecurrentPPO(RecurrentPPO):
     - minibatches are made of whole sequences, the parts of episodes that lie in the rollout, in
       random order; each starts from the state that the policy as it is now has at the beginning of
       an episode, and is run in one fused call of the network. ``rollout_buffer`` is an
-      :class:`EpisodeRolloutBuffer` therefore, which has its own kind of minibatches;
+      :class:`EpisodeRolloutBuffer` therefore, which has its own kind of minibatches, and
+      :func:`~agents.recurrent.packed.evaluate_packed` has the policy evaluate them;
     - with ``use_sde`` and a policy that squashes its output, actions are scaled to the bounds of
       the environment, as by Stable-Baselines3's PPO.
 
@@ -94,7 +96,8 @@ class MaskableRecurrentPPO(RecurrentPPO):
     actions cannot be masked.
 
     :param policy: sb3-contrib's "MlpLstmPolicy", "CnnLstmPolicy" or "MultiInputLstmPolicy", our
-        "GruPolicy", or any class of recurrent policies
+        "GruPolicy", or any class of recurrent policies; one that begins episodes in other states
+        than zeros registers itself at ``evaluate_packed``
     :param env: the environment to learn from, or its id
     :param learning_rate: a number, or a function of the remaining progress, 1 to 0
     :param n_steps: steps of each environment before every update
@@ -386,7 +389,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         for epoch in range(self.n_epochs):
             first = len(updates)
             self._n_updates += 1
-            for number, batch in enumerate(self._minibatches()):
+            for number, batch in enumerate(self.rollout_buffer.get(self.batch_size)):
                 with located(f"minibatch {number} of epoch {epoch}"):
                     loss, update = self._loss(batch, clip_range, clip_range_vf)
                     updates.append(update)
@@ -407,16 +410,11 @@ class MaskableRecurrentPPO(RecurrentPPO):
             raise ValueError(f"the gradient must be finite, its norm is {norm:.3g}: {logged}")
         self.policy.optimizer.step()
 
-    def _minibatches(self) -> Iterator[EpisodeSamples]:
-        # The LSTM policies take sequences of equal length only.
-        packed = isinstance(self.policy, GruActorCriticPolicy)
-        return self.rollout_buffer.get(self.batch_size, packed)
-
     def _loss(
         self, batch: EpisodeSamples, clip_range: float, clip_range_vf: float | None
     ) -> tuple[th.Tensor, _Update]:
         """Return the loss of a minibatch, and what to log."""
-        values, log_prob, entropy = self._evaluate(batch)
+        values, log_prob, entropy = evaluate_packed(self.policy, batch)
         advantages = batch.advantages
         if self.normalize_advantage and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
@@ -437,34 +435,6 @@ class MaskableRecurrentPPO(RecurrentPPO):
         logged = (policy_loss, value_loss, entropy_loss, clip_fraction, approx_kl, loss)
         return loss, _Update(*(value.detach() for value in logged))
 
-    def _evaluate(self, batch: EpisodeSamples) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
-        """Return values, log-probabilities and entropies of a minibatch's valid steps."""
-        observations: Any = batch.observations
-        arguments = (observations, batch.actions, batch.lstm_states)
-        starts = batch.episode_starts
-        if batch.valid is None:
-            with masking(self.policy, batch.action_masks):
-                values, log_prob, entropy = self.policy.evaluate_packed(  # type: ignore[operator]
-                    *arguments, starts, batch.batch_sizes
-                )
-            return values.flatten(), log_prob, entropy
-        if self._starts_in_zeros():
-            # The states are zero there already; without a start it makes one fused call.
-            starts = th.zeros_like(starts)
-        with masking(self.policy, batch.action_masks):
-            values, log_prob, entropy = self.policy.evaluate_actions(*arguments, starts)
-        return (
-            values.flatten().index_select(0, batch.valid),
-            log_prob.index_select(0, batch.valid),
-            None if entropy is None else entropy.index_select(0, batch.valid),
-        )
-
-    def _starts_in_zeros(self) -> bool:
-        """Return whether the policy is known to start episodes from a state of zeros."""
-        names = ("evaluate_actions", "_process_sequence")
-        stock = RecurrentActorCriticPolicy
-        return all(getattr(type(self.policy), name) is getattr(stock, name) for name in names)
-
     def _log(self, updates: list[_Update], first_of_last_epoch: int) -> None:
         """Log the means of the minibatches under the names that RecurrentPPO gives them."""
         logged = _Update(*(th.stack(column).cpu() for column in zip(*updates, strict=True)))
@@ -478,7 +448,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         record("train/loss", logged.loss[-1].item())
         variance = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
         record("train/explained_variance", variance)
-        if hasattr(self.policy, "log_std"):
+        if isinstance(self.action_space, spaces.Box):
             record("train/std", self.policy.log_std.exp().mean().item())
 
     def predict(

@@ -40,78 +40,48 @@ def filled(starts=STARTS, observation_space=None, masks=None, **kwargs):
     return buffer
 
 
-def unpadded(batch):
-    """Return a minibatch's sequences as (environment, steps), after checking its padding."""
-    n_seq = batch.lstm_states.pi[0].shape[1]
-    actions = batch.actions.numpy().reshape(n_seq, -1)
-    valid = np.zeros(actions.size, dtype=bool)
-    valid[batch.valid] = True
-    sequences = []
-    for row, is_valid in zip(actions, valid.reshape(n_seq, -1), strict=True):
-        length = is_valid.sum()
-        assert is_valid[:length].all()
-        assert (row[length:] == row[length - 1]).all()
-        sequences.append((row[0] % 10, tuple(row[:length] // 10)))
-    return sequences
+def unpacked(batch):
+    """Return a minibatch's sequences as (environment, steps), the longest first."""
+    padded, lengths = th.nn.utils.rnn.pad_packed_sequence(
+        th.nn.utils.rnn.PackedSequence(batch.actions, th.tensor(batch.batch_sizes)),
+        batch_first=True,
+    )
+    return [
+        (int(row[0]) % 10, tuple((row[:length] // 10).tolist()))
+        for row, length in zip(padded, lengths, strict=True)
+    ]
 
 
 def test_sequences_are_the_episodes_parts():
     (batch,) = filled().get()
-    sequences = unpadded(batch)
+    assert batch.batch_sizes == [5, 4, 1]
+    sequences = unpacked(batch)
     assert len(sequences) == 5
     assert set(sequences) == SEQUENCES
     # Each starts from its state: that of before the rollout, or none.
-    starts = batch.episode_starts.reshape(5, 3)
-    for i, sequence in enumerate(sequences):
-        goes_on = sequence == (0, (0, 1))
-        assert starts[i].tolist() == [float(not goes_on), 0, 0]
-        for states, kept in zip(batch.lstm_states, STATES, strict=True):
-            for state, original in zip(states, kept, strict=True):
-                assert th.equal(state[:, i], original[:, 0] * goes_on)
+    goes_on = th.tensor([sequence == (0, (0, 1)) for sequence in sequences])
+    assert th.equal(batch.episode_starts, 1 - goes_on.float())
+    for states, kept in zip(batch.lstm_states, STATES, strict=True):
+        for state, original in zip(states, kept, strict=True):
+            assert th.equal(state, original[:, :1] * goes_on.view(1, 5, 1))
 
 
 def test_fields_belong_together():
     masks = np.random.default_rng(0).random((5, 2, 100)) < 0.5
     (batch,) = filled(masks=masks).get()
     names = batch.actions.numpy()
-    assert names.shape == (15,)
-    np.testing.assert_array_equal(batch.observations, np.stack([names, names], axis=1))
-    np.testing.assert_array_equal(batch.action_masks, masks[names // 10, names % 10])
-    valid = names[batch.valid]
-    np.testing.assert_array_equal(batch.old_values, valid + 0.25)
-    np.testing.assert_array_equal(batch.old_log_prob, valid + 0.5)
-    np.testing.assert_array_equal(batch.returns, valid + 0.75)
-
-
-def test_packed_sequences_lie_as_torch_packs_them():
-    masks = np.random.default_rng(0).random((5, 2, 100)) < 0.5
-    (batch,) = filled(masks=masks).get(packed=True)
-    assert batch.valid is None
-    assert batch.batch_sizes == [5, 4, 1]
-    names = batch.actions
-    padded, lengths = th.nn.utils.rnn.pad_packed_sequence(
-        th.nn.utils.rnn.PackedSequence(names, th.tensor(batch.batch_sizes)), batch_first=True
-    )
-    sequences = [
-        (int(row[0]) % 10, tuple((row[:length] // 10).tolist()))
-        for row, length in zip(padded, lengths, strict=True)
-    ]
-    assert set(sequences) == SEQUENCES
-    goes_on = [sequence == (0, (0, 1)) for sequence in sequences]
-    assert batch.episode_starts.tolist() == [float(not on) for on in goes_on]
-    for states, kept in zip(batch.lstm_states, STATES, strict=True):
-        for state, original in zip(states, kept, strict=True):
-            assert th.equal(state, original[:, :1] * th.tensor(goes_on).view(1, 5, 1))
+    assert sorted(names) == [10 * t + env for t in range(5) for env in range(2)]
     np.testing.assert_array_equal(batch.observations, np.stack([names, names], axis=1))
     np.testing.assert_array_equal(batch.action_masks, masks[names // 10, names % 10])
     np.testing.assert_array_equal(batch.old_values, names + 0.25)
+    np.testing.assert_array_equal(batch.old_log_prob, names + 0.5)
     np.testing.assert_array_equal(batch.returns, names + 0.75)
 
 
 def test_dict_observations():
     space = spaces.Dict({"a": spaces.Box(0, 100, (2,)), "b": spaces.Discrete(100)})
     (batch,) = filled(observation_space=space).get()
-    assert set(unpadded(batch)) == SEQUENCES
+    assert set(unpacked(batch)) == SEQUENCES
     np.testing.assert_array_equal(batch.observations["a"][:, 1], batch.actions)
     np.testing.assert_array_equal(batch.observations["b"][:, 0], batch.actions)
 
@@ -122,7 +92,7 @@ def test_minibatches_are_even_random_and_complete():
     buffer.lstm_states = RNNStates(*[(th.zeros(1, 8, 3),) * 2] * 2)
     orders = []
     for _ in range(2):
-        batches = [unpadded(batch) for batch in buffer.get(120)]
+        batches = [unpacked(batch) for batch in buffer.get(120)]
         sizes = [sum(len(steps) for _, steps in batch) for batch in batches]
         assert len(sizes) == 4
         assert sum(sizes) == 480
