@@ -2,8 +2,9 @@
 
     python benchmarks/published_a2c.py
 
-The literal version does what the published program does, the way it does it: problem by problem
-in padding and scoring, token by token through nn.GRU, and with the whole B×B×d tensor of contexts.
+The literal version, :mod:`agents.published.literal`, does what the published program does, the way
+it does it: problem by problem in padding and scoring, token by token through nn.GRU, and with the
+whole B×B×d tensor of contexts.
 Both run on one thread, in turn, in one process; the ratio of a pair of turns is what counts. Each
 memory figure is the peak of a process of its own, less that of one with a batch of one.
 """
@@ -15,87 +16,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch as th
 import tyro
 from machine import keep
-from torch import nn
 
-from agents.published.a2c import Problems, PublishedA2C, Settings
-from toolenv_gym import rules
-from toolenv_gym.tokens import ANS, CTX, EOS
-
-
-class LiteralA2C(PublishedA2C):
-    """The published program's own way to draw problems and to update."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.optimizer = th.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
-
-    def draw(self, n: int, stage: int | None) -> Problems:
-        digits = [[self.randomness.randint(0, 9) for _ in range(5)] for _ in range(n)]
-        return Problems(np.array(digits), np.full(n, stage))
-
-    def update(self) -> tuple[float, float]:
-        problems = self.draw(self.settings.batch_size, self.next_stage())
-        actions, log_probs, entropies, values = self._forward(problems)
-        returns = th.tensor(
-            [
-                self._score(digits, stage, tokens)
-                for digits, stage, tokens in zip(
-                    problems.digits.tolist(),
-                    problems.stages.tolist(),
-                    actions.tolist(),
-                    strict=True,
-                )
-            ]
-        )
-        value_sums = values.sum(dim=1)
-        policy_loss = -(log_probs.sum(dim=1) * (returns - value_sums.detach())).mean()
-        value_loss = nn.functional.mse_loss(value_sums, returns)
-        loss = policy_loss + 0.5 * value_loss - 0.01 * entropies.mean()
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.updates += 1
-        return float(returns.mean()), loss.item()
-
-    def _forward(self, problems: Problems) -> tuple[th.Tensor, ...]:
-        network = self.network
-        contexts = [
-            [*digits[: rules.shown_digits(stage)], CTX]
-            for digits, stage in zip(problems.digits.tolist(), problems.stages, strict=True)
-        ]
-        longest = max(len(context) for context in contexts)
-        padded = th.tensor([context + [EOS] * (longest - len(context)) for context in contexts])
-        means = network.emb(padded).mean(dim=1)
-        stages = network.stage_emb(th.tensor(problems.stages)).unsqueeze(1)
-        hidden = th.tanh((means + stages).mean(dim=1)).unsqueeze(0)  # (B, B, d) before the mean
-        token = th.full((len(contexts), 1), CTX)
-        steps = []
-        for _ in range(self.settings.steps):
-            output, hidden = network.rnn(network.emb(token), hidden)
-            output = output.squeeze(1)
-            probabilities = network.pi(output).softmax(dim=1)
-            distribution: Any = th.distributions.Categorical(probabilities)
-            action = distribution.sample()
-            entropy = -(probabilities * (probabilities + 1e-9).log()).sum(dim=1)
-            value = network.v(output).squeeze(1)
-            steps.append((action, distribution.log_prob(action), entropy, value))
-            token = action.unsqueeze(1)
-        return tuple(th.stack(column, dim=1) for column in zip(*steps, strict=True))
-
-    def _score(self, digits: Any, stage: int, tokens: list[int]) -> float:
-        machine = rules.START
-        for token in tokens:
-            if token == ANS:
-                return rules.answer_reward(rules.PUBLISHED, rules.SHAPING, digits, stage, machine)
-            machine = rules.transition(rules.PUBLISHED, digits, stage, machine, token)
-        return 0.0
+from agents.published.a2c import PublishedA2C, Settings
+from agents.published.literal import LiteralA2C
 
 
 @dataclass
@@ -112,7 +40,7 @@ class BenchmarkSettings:
     """JSON of the figures"""
 
 
-def seconds(program: PublishedA2C, updates: int) -> float:
+def seconds(program: PublishedA2C | LiteralA2C, updates: int) -> float:
     """Return the processor seconds that some updates take: other processes play no part."""
     program.updates = 0
     start = time.process_time()
@@ -149,7 +77,7 @@ def main() -> None:
         PublishedA2C(Settings(batch_size=settings.memory_of)).update()
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
         return
-    ours, literal = PublishedA2C(Settings()), LiteralA2C(Settings())
+    ours, literal = PublishedA2C(Settings()), LiteralA2C()
     pairs = np.array(
         [
             (seconds(ours, settings.updates), seconds(literal, settings.updates))

@@ -1,8 +1,9 @@
-"""The published program, from scratch: a GRU actor-critic trained with A2C on whole sequences.
+"""The published program, fast and with switches: a GRU actor-critic with A2C on whole sequences.
 
-The file reads from top to bottom: settings, problems, network, rollout, loss, training. With the
-default settings it does what the publication's program does, slips included, number for number;
-each slip has a switch in :class:`Settings`. It needs torch and the rules of ``toolenv_gym`` only.
+:mod:`agents.published.literal` is the program as it is told, to be read first. The file reads
+from top to bottom: settings, problems, network, rollout, loss, training. With the default settings
+it does what that program does, slips included, number for number; each slip has a switch in
+:class:`Settings`. It needs torch and the rules of ``toolenv_gym`` only.
 
 A sequence is six tokens, emitted whether or not ``[ANS]`` comes before the last; its return R is
 that of the world, which stops at ``[ANS]``. With values v_t, log-probabilities log p_t and
