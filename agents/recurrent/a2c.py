@@ -82,13 +82,7 @@ class RecurrentA2C(MaskableRecurrentPPO):
         use_masking: bool = True,
     ) -> None:
         self.rms_prop_eps = rms_prop_eps
-        rms_prop = {
-            "optimizer_class": th.optim.RMSprop,
-            "optimizer_kwargs": {"alpha": 0.99, "eps": rms_prop_eps, "weight_decay": 0},
-        }
-        policy_kwargs = dict(policy_kwargs or {})
-        if use_rms_prop and "optimizer_class" not in policy_kwargs:
-            policy_kwargs = rms_prop | policy_kwargs
+        self.use_rms_prop = use_rms_prop
         super().__init__(
             policy,
             env,
@@ -113,6 +107,17 @@ class RecurrentA2C(MaskableRecurrentPPO):
             _init_setup_model=_init_setup_model,
             use_masking=use_masking,
         )
+
+    def _setup_model(self) -> None:
+        given = self.policy_kwargs
+        if self.use_rms_prop and "optimizer_class" not in given:
+            rms_prop = {"alpha": 0.99, "eps": self.rms_prop_eps, "weight_decay": 0}
+            self.policy_kwargs = {
+                "optimizer_class": th.optim.RMSprop,
+                "optimizer_kwargs": rms_prop,
+            } | given
+        super()._setup_model()
+        self.policy_kwargs = given  # what is saved: load() refuses others than these
 
     def learn(
         self: Self,

@@ -94,3 +94,25 @@ def test_a2c_has_its_own_defaults(tmp_path):
     loaded.learn(64)
     adam = RecurrentA2C("GruPolicy", env, use_rms_prop=False, policy_kwargs=GRU, device="cpu")
     assert isinstance(adam.policy.optimizer, th.optim.Adam)
+
+
+@pytest.mark.parametrize(
+    ("use_rms_prop", "optimizer"), [(True, th.optim.RMSprop), (False, th.optim.Adam)]
+)
+def test_a2c_is_loaded_with_the_policy_kwargs_that_it_was_made_with(
+    tmp_path, use_rms_prop, optimizer
+):
+    env = make_env()
+    model = RecurrentA2C(
+        "GruPolicy",
+        env,
+        rms_prop_eps=1e-3,
+        use_rms_prop=use_rms_prop,
+        policy_kwargs=GRU,
+        device="cpu",
+    )
+    model.save(tmp_path / "a2c.zip")
+    loaded = RecurrentA2C.load(tmp_path / "a2c.zip", env, device="cpu", policy_kwargs=GRU)
+    assert type(loaded.policy.optimizer) is optimizer
+    assert loaded.policy.optimizer.defaults["eps"] == model.policy.optimizer.defaults["eps"]
+    assert (loaded.policy.optimizer.defaults["eps"] == 1e-3) is use_rms_prop
