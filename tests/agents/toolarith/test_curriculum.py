@@ -9,6 +9,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents import GymVecEnv, MaskableRecurrentPPO, ToolArithGruPolicy
+from agents.recurrent.packed import evaluate_packed
 from agents.toolarith.curriculum import (
     CurriculumCallback,
     GuidedCurriculum,
@@ -139,11 +140,11 @@ def test_forced_steps_have_log_probability_and_gradient_zero():
     _, callback = model._setup_learn(1, callback)
     callback.on_training_start(locals(), globals())
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
-    (batch,) = model.rollout_buffer.get(None, packed=True)
+    (batch,) = model.rollout_buffer.get()
     forced = batch.action_masks.sum(dim=1) == 1
     assert 0.5 < forced.float().mean() < 0.95
     assert th.equal(batch.old_log_prob[forced], th.zeros(int(forced.sum())))
-    _, log_prob, entropy = model._evaluate(batch)
+    _, log_prob, entropy = evaluate_packed(model.policy, batch)
     assert (log_prob[forced] == 0).all()
     assert (entropy[forced] == 0).all()
     assert (log_prob[~forced] < 0).all()
