@@ -279,7 +279,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
             try:
                 going_on = callback.on_step()
             finally:  # of what callbacks left of the infos: they may take episodes out
-                self._update_info_buffer([infos[i] for i in ended], dones[ended])
+                self._note_episodes(infos, ended)
             if not going_on:
                 return False
 
@@ -308,6 +308,17 @@ class MaskableRecurrentPPO(RecurrentPPO):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _note_episodes(self, infos: list[dict[str, Any]], ended: npt.NDArray[np.int64]) -> None:
+        """Take note of the statistics of episodes: of the last ones, as many as are logged."""
+        missing = self._stats_window_size
+        last: list[dict[str, Any]] = []
+        for row in reversed(ended.tolist()):
+            last.append(infos[row])
+            missing -= infos[row].get("episode") is not None
+            if missing == 0:
+                break
+        self._update_info_buffer(last[::-1], np.ones(len(last), dtype=np.bool_))
 
     def _as_starts(self, dones: npt.NDArray[np.bool_]) -> th.Tensor:
         return th.as_tensor(dones, dtype=th.float32, device=self.device)

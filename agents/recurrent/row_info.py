@@ -1,4 +1,4 @@
-"""Infos of single environments, read from those of a vector environment."""
+"""Infos of single environments, read from those of a vector environment, as late as can be."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,12 +10,13 @@ Infos = dict[str, Any]
 
 # What a vector environment's infos hold of ended episodes, while all else is of running ones.
 _FINAL = ("final_obs", "final_info")
+LAST = "terminal_observation"  # Stable-Baselines3's name for an episode's last observation
 
 
 def _filled(method: Callable[..., Any]) -> Any:
-    """Return a method of ``dict`` that reads the whole row first."""
+    """Return a method of ``dict`` or ``list`` that first reads all there is."""
 
-    def whole(self: "RowInfo", *args: Any) -> Any:
+    def whole(self: Any, *args: Any) -> Any:
         self._fill()
         return method(self, *args)
 
@@ -41,17 +42,17 @@ class RowInfo(dict[str, Any]):
         self._row = row
 
     def __missing__(self, key: str) -> Any:
-        if not _has(self._infos, key, self._row):
+        if not self._has(key):
             raise KeyError(key)
         return self._read(key)
 
     def __contains__(self, key: object) -> bool:
-        return dict.__contains__(self, key) or _has(self._infos, key, self._row)
+        return dict.__contains__(self, key) or self._has(key)
 
     def get(self, key: str, default: Any = None) -> Any:
         if dict.__contains__(self, key):
             return self[key]
-        return self._read(key) if _has(self._infos, key, self._row) else default
+        return self._read(key) if self._has(key) else default
 
     def __eq__(self, other: object) -> bool:
         return dict(self) == other
@@ -61,6 +62,9 @@ class RowInfo(dict[str, Any]):
 
     def __reduce__(self) -> tuple[type[Infos], tuple[Infos]]:
         return dict, (dict(self),)
+
+    def _has(self, key: object) -> bool:
+        return _has(self._infos, key, self._row)
 
     def _read(self, key: str) -> Any:
         value = self[key] = _value(self._infos, key, self._row)
@@ -90,18 +94,108 @@ class RowInfo(dict[str, Any]):
     values = _filled(dict.values)
 
 
-def final_info(infos: Infos, row: int, episode: Infos, truncated: bool) -> RowInfo:
+class FinalInfo(RowInfo):
+    """The info of an episode that ended in a step, with its last observation.
+
+    :param infos: of the step, which have ``final_obs`` and ``final_info``
+    :param row: the environment
+    """
+
+    __slots__ = ("_step",)
+
+    def __init__(self, infos: Infos, row: int) -> None:
+        # Not get(), which would go past a dict that only computes what is indexed.
+        super().__init__(infos["final_info"] if "final_info" in infos else {}, row)  # noqa: SIM401
+        self._step = infos
+
+    def _has(self, key: object) -> bool:
+        return (key == LAST and bool(self._step)) or super()._has(key)
+
+    def _read(self, key: str) -> Any:
+        if key != LAST:
+            return super()._read(key)
+        value = self[key] = _value(self._step, "final_obs", self._row)
+        return value
+
+    def _fill(self) -> None:
+        if self._has(LAST) and not dict.__contains__(self, LAST):
+            self._read(LAST)
+        self._step = {}
+        super()._fill()
+
+
+def final_info(infos: Infos, row: int, episode: Infos, truncated: bool) -> FinalInfo:
     """Return the info of an episode that ended; its own statistics come before ``episode``."""
-    # Not get(), which would go past a dict that only computes what is indexed.
-    final = infos["final_info"] if "final_info" in infos else {}  # noqa: SIM401
-    info = RowInfo(final, row)
+    info = FinalInfo(infos, row)
     info["TimeLimit.truncated"] = truncated
-    info["terminal_observation"] = _value(infos, "final_obs", row)
     if _has(infos, "episode", row):
         info["episode"] = _value(infos, "episode", row)
     elif "episode" not in info:
         info["episode"] = episode
     return info
+
+
+class RowInfos(list[Infos]):
+    """The infos of all environments, each made when it is first asked for.
+
+    It behaves as the list would that ``DummyVecEnv`` gives, and copies of it are plain lists. Of
+    most steps no info is looked at, and of the others only those of episodes that ended.
+
+    :param n: number of environments
+    :param make: returns the info of an environment
+    """
+
+    __slots__ = ("_make",)
+
+    def __init__(self, n: int, make: Callable[[int], Infos]) -> None:
+        super().__init__([None] * n)  # type: ignore[list-item]
+        self._make: Callable[[int], Infos] | None = make
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        if self._make is None or isinstance(found, dict):
+            return found
+        if isinstance(index, slice):
+            return list(self)[index]
+        row = range(len(self))[index]
+        info = self[row] = self._make(row)
+        return info
+
+    def __reduce__(self) -> tuple[type[list[Infos]], tuple[list[Infos]]]:
+        return list, (list(self),)
+
+    def __radd__(self, other: list[Infos]) -> list[Infos]:
+        return other + list(self)
+
+    def _fill(self) -> None:
+        """Make what was not made yet; from now on this is an ordinary list."""
+        if self._make is not None:
+            for row in range(len(self)):
+                self[row]
+            self._make = None
+
+    # The methods of list that see all infos, or move them.
+    __add__ = _filled(list.__add__)
+    __contains__ = _filled(list.__contains__)
+    __delitem__ = _filled(list.__delitem__)
+    __eq__ = _filled(list.__eq__)
+    __iadd__ = _filled(list.__iadd__)
+    __iter__ = _filled(list.__iter__)
+    __mul__ = _filled(list.__mul__)
+    __ne__ = _filled(list.__ne__)
+    __repr__ = _filled(list.__repr__)
+    __reversed__ = _filled(list.__reversed__)
+    append = _filled(list.append)
+    clear = _filled(list.clear)
+    copy = _filled(list.copy)
+    count = _filled(list.count)
+    extend = _filled(list.extend)
+    index = _filled(list.index)
+    insert = _filled(list.insert)
+    pop = _filled(list.pop)
+    remove = _filled(list.remove)
+    reverse = _filled(list.reverse)
+    sort = _filled(list.sort)
 
 
 def _has(infos: Infos, key: object, row: int) -> bool:

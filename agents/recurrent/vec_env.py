@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from agents.recurrent.row_info import Infos, RowInfo, final_info
+from agents.recurrent.row_info import Infos, RowInfo, RowInfos, final_info
 
 ACTION_MASKS = "action_masks"  # the method's name that sb3-contrib fixes
 
@@ -32,8 +32,9 @@ class GymVecEnv(VecEnv):
     It plays the trajectories of ``DummyVecEnv`` with each environment in a ``Monitor``, from the
     same seeds, and gives the same infos, with these differences:
 
-    - infos are read lazily (:class:`RowInfo`), from Gymnasium's arrays: numbers are NumPy's, the
-      values of a key are of one type, and no key is another with an underscore in front
+    - infos are made and read lazily (:class:`RowInfos`, :class:`RowInfo`), from Gymnasium's arrays:
+      numbers are NumPy's, the values of a key are of one type, and no key is another with an
+      underscore in front
     - an ``episode`` that the environment records itself, such as Gymnasium's
       ``RecordEpisodeStatistics`` does, is kept: wrappers outside of that one may have changed
       the rewards since
@@ -74,7 +75,8 @@ class GymVecEnv(VecEnv):
             seed=_vector_seed(self._seeds),  # type: ignore[arg-type]  # many take a list too
             options=_vector_options(self._options),
         )
-        self.reset_infos = [RowInfo(infos, row) for row in range(self.num_envs)]
+        self._last_resets = np.full(self.num_envs, infos, dtype=object)
+        self._set_reset_infos()
         self._reset_seeds()
         self._reset_options()
         self._clear_statistics()
@@ -92,16 +94,11 @@ class GymVecEnv(VecEnv):
         observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
         self._returns += rewards
         self._lengths += 1
-        rows: list[Infos] = []
-        for row in range(self.num_envs):
-            info = RowInfo(infos, row)
-            info["TimeLimit.truncated"] = False
-            rows.append(info)
         dones = np.logical_or(terminations, truncations)
-        ended = np.flatnonzero(dones).tolist()
-        for row, episode in zip(ended, self._end_episodes(dones), strict=True):
-            rows[row] = final_info(infos, row, episode, truncated=not terminations[row])
-            self.reset_infos[row] = RowInfo(infos, row)
+        if dones.any():
+            rows = self._end_episodes(infos, dones, ~np.asarray(terminations))
+        else:
+            rows = RowInfos(self.num_envs, lambda row: _running_info(infos, row))
         return (
             _fresh(observations, self.observation_space),
             np.array(rewards, dtype=np.float32),
@@ -236,16 +233,30 @@ class GymVecEnv(VecEnv):
         self._returns = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, dtype=np.int64)
 
-    def _end_episodes(self, dones: npt.NDArray[np.bool_]) -> list[Infos]:
-        """Return the statistics of the episodes that are over, and begin those of the next."""
+    def _end_episodes(
+        self, infos: Infos, dones: npt.NDArray[np.bool_], truncated: npt.NDArray[np.bool_]
+    ) -> RowInfos:
+        """Begin the statistics of the next episodes; return the infos of a step that ended some."""
+        returns, lengths = self._returns.copy(), self._lengths.copy()
         t = round(time.time() - self._start, 6)
-        returns, lengths = self._returns[dones].tolist(), self._lengths[dones].tolist()
         self._returns[dones] = 0
         self._lengths[dones] = 0
-        return [
-            {"r": round(r, 6), "l": length, "t": t}
-            for r, length in zip(returns, lengths, strict=True)
-        ]
+        self._last_resets[dones] = infos
+        self._set_reset_infos()
+        dones = dones.copy()  # the caller's may be written into
+
+        def info(row: int) -> Infos:
+            if not dones[row]:
+                return _running_info(infos, row)
+            episode = {"r": round(returns.item(row), 6), "l": lengths.item(row), "t": t}
+            return final_info(infos, row, episode, truncated=truncated.item(row))
+
+        return RowInfos(self.num_envs, info)
+
+    def _set_reset_infos(self) -> None:
+        self.reset_infos = RowInfos(
+            self.num_envs, lambda row: RowInfo(self._last_resets.item(row), row)
+        )
 
     def _sub_envs(self) -> Sequence[gym.Env[Any, Any]] | None:
         """Return the single environments, if they are at hand."""
@@ -281,6 +292,13 @@ class GymVecEnv(VecEnv):
                 f"{self.env} reaches {name!r} only in all {self.num_envs} environments at once: "
                 f"leave out indices, got {rows}"
             )
+
+
+def _running_info(infos: Infos, row: int) -> RowInfo:
+    """Return the info of an episode that goes on."""
+    info = RowInfo(infos, row)
+    info["TimeLimit.truncated"] = False
+    return info
 
 
 def _check(env: object) -> None:

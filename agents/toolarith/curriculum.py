@@ -8,6 +8,7 @@ it has come to is saved beside as plain JSON, for those who do not unpickle.
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
@@ -246,12 +247,13 @@ class CurriculumCallback(BaseCallback):
         self._update()
 
     def _on_step(self) -> bool:
-        for done, info in zip(self.locals["dones"], self.locals["infos"], strict=True):
-            if done:
-                self.curriculum.record(info)
-                if info.get("guidance", UNGUIDED) > 0:
-                    self._guided_successes.append(info["is_success"])
-                    info["is_success"] = info["episode"] = None
+        infos = self.locals["infos"]
+        for row in np.flatnonzero(self.locals["dones"]):
+            info = infos[row]
+            self.curriculum.record(info)
+            if info.get("guidance", UNGUIDED) > 0:
+                self._guided_successes.append(info["is_success"])
+                info["is_success"] = info["episode"] = None
         return True
 
     def _on_rollout_end(self) -> None:

@@ -19,7 +19,9 @@ from recurrent_models import (
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+from agents import MaskableRecurrentPPO
 
 
 class Countdown(gym.Env):
@@ -38,7 +40,13 @@ class Countdown(gym.Env):
     def step(self, action):
         self.left -= 1
         over = self.left == 0
-        return self._observe(), 1.0, over and not self.truncates, over and self.truncates, {}
+        return (
+            self._observe(),
+            1.0,
+            over and not self.truncates,
+            over and self.truncates,
+            {"number": self.number},
+        )
 
     def _observe(self):
         return np.array([self.left, self.number], dtype=np.float32)
@@ -148,3 +156,26 @@ def test_state_dependent_exploration():
             np.testing.assert_allclose(
                 record.locals["clipped_actions"], 2 * record.locals["actions"], rtol=1e-6
             )
+
+
+class Exclude(BaseCallback):
+    """Takes the episodes of some environments out of the statistics."""
+
+    def _on_step(self):
+        for row in (0, 3):
+            self.locals["infos"][row].update(episode=None, is_success=None)
+        return True
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 100])
+def test_the_last_episodes_are_logged(window):
+    env = DummyVecEnv([lambda i=i: Countdown(i, truncates=False) for i in range(5)])
+    settings = {"n_steps": 6, "policy_kwargs": GRU, "seed": 0, "device": "cpu"}
+    model = MaskableRecurrentPPO(
+        "GruPolicy",
+        VecMonitor(env, info_keywords=("number",)),
+        stats_window_size=window,
+        **settings,
+    ).learn(30, callback=Exclude())
+    ended = [episode["number"] for episode in model.ep_info_buffer]
+    assert ended == [1, 2, 4, 1, 2, 4][-window:]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vec_envs import NativeEnv
 
-from agents.recurrent.row_info import RowInfo
+from agents.recurrent.row_info import RowInfo, RowInfos
 from agents.recurrent.vec_env import GymVecEnv
 
 
@@ -31,8 +31,10 @@ def test_infos_are_read_only_when_asked_for():
         assert native.reads == []
     dones, (final, info) = step()
     assert dones == [True, False]
-    assert set(native.reads) == {"final_info", "final_obs"}
+    assert set(native.reads) == {"final_info"}
     assert final["is_success"]
+    assert final["terminal_observation"] is final.get("terminal_observation")
+    assert set(native.reads) == {"final_info", "final_obs"}
     assert "is_success" not in info
     native.reads.clear()
     assert info["count"] == 3
@@ -149,3 +151,74 @@ def test_a_row_can_be_deleted_from_and_cleared_before_it_is_read(row):
     row.clear()
     assert row == {}
     assert not row
+
+
+# ------------------------------------------------------------------------------- all rows
+
+
+@pytest.fixture
+def rows():
+    """Infos of three environments, of which one has been asked for."""
+    made = RowInfos(3, lambda row: RowInfo({"name": ["a", "b", "c"]}, row))
+    made[1]["own"] = 7
+    return made
+
+
+ALL = [{"name": "a"}, {"name": "b", "own": 7}, {"name": "c"}]
+
+READ_ALL = {
+    "list": list,
+    "tuple": lambda rows: [*tuple(rows)],
+    "unpacked": lambda rows: [*rows],
+    "enumerate": lambda rows: [info for _, info in enumerate(rows)],
+    "zip": lambda rows: [info for info, _ in zip(rows, range(3), strict=True)],
+    "extend": lambda rows: (target := [], target.extend(rows))[0],
+    "slice assignment": lambda rows: (target := [0], target.__setitem__(slice(None), rows))[0],
+    "slices": lambda rows: rows[:2] + rows[2:],
+    "backwards": lambda rows: [rows[-3], rows[-2], rows[-1]],
+    "NumPy's numbers": lambda rows: [rows[np.int64(row)] for row in range(3)],
+    "plus": lambda rows: rows + [],  # noqa: RUF005
+    "plus on the right": lambda rows: [] + rows,  # noqa: RUF005
+    "times": lambda rows: rows * 1,
+    "array": lambda rows: np.array(rows, dtype=object).tolist(),
+    "reversed": lambda rows: list(reversed(rows))[::-1],
+    "copy method": lambda rows: rows.copy(),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda rows: pickle.loads(pickle.dumps(rows)),
+    "json": lambda rows: json.loads(json.dumps([dict(info) for info in rows])),
+}
+
+
+@pytest.mark.parametrize("read", READ_ALL.values(), ids=READ_ALL)
+def test_all_rows(rows, read):
+    infos = read(rows)
+    assert type(infos) is list
+    assert [dict(info) for info in infos] == ALL
+
+
+def test_a_row_is_made_once_and_when_asked_for():
+    made = []
+    rows = RowInfos(4, lambda row: made.append(row) or {"row": row})
+    assert len(rows) == 4
+    assert rows[2] is rows[2] is rows[-2]
+    assert rows[-1] == {"row": 3}
+    assert made == [2, 3]
+    assert list(rows)[2] is rows[2]
+    assert made == [2, 3, 0, 1]
+    with pytest.raises(IndexError, match="range"):
+        rows[4]
+
+
+def test_what_is_written_into_the_list_stays(rows):
+    rows[0] = {"name": "written"}
+    rows.pop()
+    rows.append({"name": "late"})
+    rows += [{}]
+    del rows[1]
+    assert rows == [{"name": "written"}, {"name": "late"}, {}]
+    assert rows == [{"name": "written"}, {"name": "late"}, {}]
+    assert rows != [{}]
+    assert {"name": "late"} in rows
+    assert rows.index({}) == 2
+    assert repr(rows) == "[{'name': 'written'}, {'name': 'late'}, {}]"
