@@ -23,7 +23,7 @@ from machine import describe_machine, keep
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from agents.recurrent.gru_kernel import GruSequence
+from agents.common.gru_kernel import GruSequence
 
 Way = Callable[[th.Tensor, th.Tensor], th.Tensor]
 

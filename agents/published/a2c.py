@@ -3,7 +3,8 @@
 :mod:`agents.published.literal` is the program as it is told, to be read first. The file reads
 from top to bottom: settings, problems, network, rollout, loss, training. With the default settings
 it does what that program does, slips included, number for number; each slip has a switch in
-:class:`Settings`. It needs torch and the rules of ``toolenv_gym`` only.
+:class:`Settings`. It needs torch and the rules of ``toolenv_gym`` only, and shares the
+GRU's gradient with the learners.
 
 A sequence is six tokens, emitted whether or not ``[ANS]`` comes before the last; its return R is
 that of the world, which stops at ``[ANS]``. With values v_t, log-probabilities log p_t and
@@ -26,6 +27,7 @@ import torch as th
 from torch import nn
 from torch.nn import functional
 
+from agents.common.gru_kernel import GruSequence, gru_gradients, gru_step
 from agents.published.schedule import STAGE_BLOCKS
 from toolenv_gym import rules
 from toolenv_gym.compiled import EpisodeBatch
@@ -208,20 +210,11 @@ class Network(nn.Module):
         The cell is torch's: nn.GRU, equation by equation.
         """
         _, weight, _, bias = self.rnn.all_weights[0]
-        return gru_cell(gates, token, hidden, weight, bias)[0]
-
-
-def gru_cell(
-    gates: th.Tensor, token: th.Tensor, hidden: th.Tensor, weight: th.Tensor, bias: th.Tensor
-) -> tuple[th.Tensor, th.Tensor, th.Tensor, th.Tensor]:
-    """Return the new states, and what their gradient takes: reset and update gates, new, new_h."""
-    sizes = [2 * hidden.shape[1], hidden.shape[1]]
-    both_x, new_x = th.split(functional.embedding(token, gates), sizes, dim=1)
-    both_h, new_h = th.split(functional.linear(hidden, weight, bias), sizes, dim=1)
-    both = th.sigmoid(both_x + both_h)
-    reset, update = both.chunk(2, dim=1)
-    new = th.tanh(new_x + reset * new_h)
-    return th.lerp(new, hidden, update), both, new, new_h
+        run: Any = GruSequence.apply
+        states: th.Tensor = run(
+            functional.embedding(token, gates), hidden, weight, bias, [len(token)]
+        )
+        return states
 
 
 class Rollout(NamedTuple):
@@ -233,11 +226,7 @@ class Rollout(NamedTuple):
 
 
 class Recurrence(th.autograd.Function):
-    """The steps after the first: forwards with the drawing of tokens, backwards through time.
-
-    It is :meth:`Network.step` with the gradient written out, which takes far fewer and larger
-    operations than autograd's: the weights' gradient is one product for all steps.
-    """
+    """The steps after the first: forwards with the drawing of tokens, backwards through time."""
 
     @staticmethod
     def forward(
@@ -249,36 +238,34 @@ class Recurrence(th.autograd.Function):
         draw: Callable[[th.Tensor], th.Tensor],
         steps: int,
     ) -> tuple[th.Tensor, th.Tensor]:
-        """Return the states of all steps, shape (n, steps, hidden_size), and the tokens."""
-        outputs, tokens, saved = [hidden], [draw(hidden)], []
-        for _ in range(steps - 1):
-            hidden, *for_backward = gru_cell(gates, tokens[-1], outputs[-1], weight, bias)
-            saved += [outputs[-1], *for_backward]
-            outputs.append(hidden)
-            tokens.append(draw(hidden))
-        all_tokens = th.stack(tokens, dim=1)
-        ctx.save_for_backward(all_tokens, gates, weight, *saved)
+        """Return the states of all steps, shape (steps, n, hidden_size), and tokens, (steps, n)."""
+        outputs = hidden.new_empty(steps, *hidden.shape)
+        outputs[0] = hidden
+        new = th.empty_like(outputs[1:])
+        recurrent = new.new_empty(*new.shape[:2], 3 * new.shape[2])
+        tokens = [draw(hidden)]
+        for step in range(steps - 1):
+            read = functional.embedding(tokens[-1], gates)
+            gru_step(
+                read, outputs[step], weight, bias, recurrent[step], new[step], outputs[step + 1]
+            )
+            tokens.append(draw(outputs[step + 1]))
+        all_tokens = th.stack(tokens)
+        ctx.save_for_backward(all_tokens, gates, weight, outputs, recurrent, new)
         ctx.mark_non_differentiable(all_tokens)
-        return th.stack(outputs, dim=1), all_tokens
+        return outputs, all_tokens
 
     @staticmethod
     def backward(ctx: Any, *gradients: th.Tensor) -> tuple[th.Tensor | None, ...]:
         tokens, gates, weight, *saved = ctx.saved_tensors
-        carried = gradients[0][:, -1]
-        from_x, from_h = [], []
-        for step in reversed(range(tokens.shape[1] - 1)):
-            hidden, both, new, new_h = saved[4 * step : 4 * step + 4]
-            reset, update = both.chunk(2, dim=1)
-            d_new = carried * (1 - update) * (1 - new * new)
-            d_both = th.cat([d_new * new_h, carried * (hidden - new)], dim=1) * both * (1 - both)
-            from_x.append(th.cat([d_both, d_new], dim=1))
-            from_h.append(th.cat([d_both, d_new * reset], dim=1))
-            carried = gradients[0][:, step] + th.addmm(carried * update, from_h[-1], weight)
-        read = tokens[:, :-1].flip(1).T.flatten()  # the last step came first
-        d_gates = th.zeros_like(gates).index_add_(0, read, th.cat(from_x))
-        d_recurrent = th.cat(from_h)
-        hiddens = th.cat(saved[0::4][::-1])
-        return carried, d_gates, d_recurrent.T @ hiddens, d_recurrent.sum(dim=0), None, None
+        outputs, recurrent, new = (tensor.flatten(end_dim=1) for tensor in saved)
+        n = tokens.shape[1]
+        sizes = [n] * (len(tokens) - 1)
+        d_read, carried, d_weight, d_bias = gru_gradients(
+            gradients[0][1:].flatten(end_dim=1), outputs[:-n], recurrent, new, weight, sizes
+        )
+        d_gates = th.zeros_like(gates).index_add_(0, tokens[:-1].flatten(), d_read)
+        return gradients[0][0] + carried, d_gates, d_weight, d_bias, None, None
 
 
 def roll_out(
@@ -298,7 +285,7 @@ def roll_out(
     outputs, tokens = Recurrence.apply(  # type: ignore[no-untyped-call]
         hidden, gates, weight, bias, draw, steps
     )
-    return Rollout(tokens, network.pi(outputs), network.v(outputs).squeeze(2))
+    return Rollout(tokens.T, network.pi(outputs).transpose(0, 1), network.v(outputs).squeeze(2).T)
 
 
 def sample(logits: th.Tensor) -> th.Tensor:

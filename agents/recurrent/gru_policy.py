@@ -19,8 +19,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional
 
+from agents.common.gru_kernel import BatchSizes, GruSequence
 from agents.recurrent.episode_buffer import EpisodeSamples
-from agents.recurrent.gru_kernel import BatchSizes, GruSequence
 from agents.recurrent.masking import masking
 from agents.recurrent.packed import Evaluation, evaluate_packed
 

@@ -9,7 +9,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional
 
-from agents.recurrent.gru_kernel import BatchSizes
+from agents.common.gru_kernel import BatchSizes
 from agents.recurrent.gru_policy import GruActorCriticPolicy
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
 from toolenv_gym.rules import N_STAGES
