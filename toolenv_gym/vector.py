@@ -300,6 +300,34 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._seed_all()
         return tuple(to_generator(stream) for stream in self._streams)
 
+    def state(self) -> dict[str, npt.NDArray[np.uint64]]:
+        """Return the episodes and the random generators, for :meth:`restore` to go on from.
+
+        The settings are not in it, nor the seeds that the generators once had.
+        """
+        self._check_started()
+        return {"episodes": self._words.copy(), "streams": self._streams.copy()}
+
+    def restore(self, state: dict[str, npt.NDArray[np.uint64]]) -> None:
+        """Go on from what :meth:`state` gave, in an environment with the same settings.
+
+        :raises KeyError or ValueError: it is no such state, or of another number of environments
+        """
+        words, streams = (np.array(state[name]) for name in ("episodes", "streams"))
+        for given, own, fits in (
+            (words, self._words, words.shape[1:] == self._words.shape[1:]),
+            (streams, self._streams, streams.shape == self._streams.shape),
+        ):
+            if given.dtype != own.dtype or not fits:
+                raise ValueError(
+                    f"a state of {self.num_envs} environments has {own.dtype} of shape "
+                    f"{own.shape}, got {given.dtype} of shape {given.shape}"
+                )
+        self._seed_all()
+        self._words, self._streams = words, streams
+        self._started = True
+        self._apply_settings()
+
     def _check_started(self) -> None:
         if not self._started:
             raise error.ResetNeeded("The episodes are not started: call reset() first.")
