@@ -24,6 +24,7 @@ from agents.studies.interventions.tables import (
     plan_table,
     probe_table,
 )
+from agents.toolarith.settings import AlgorithmName
 
 UNTRAINED_SEED = 1_000  # of the first untrained network
 
@@ -34,6 +35,8 @@ class InterventionSettings:
     """folders of runs, or model files: the figures show their means"""
     out: Path = Path("runs/interventions")
     """folder of the results: interventions, plans and probes, each as .csv and .png, and a table"""
+    algo: AlgorithmName | None = None
+    """learner of the files that lie in no run's folder"""
     trust: bool = False
     """load files that lie in no run's folder and were made with other settings than this project's
     by running the code in them: whoever made them could do anything with your account"""
@@ -52,7 +55,8 @@ def main() -> None:
     try:
         settings.check()
         policies = {
-            path.resolve().name: load_policy(path, settings.trust) for path in settings.models
+            path.resolve().name: load_policy(path, settings.algo, settings.trust)
+            for path in settings.models
         }
         settings.out.mkdir(parents=True, exist_ok=True)
         for seed, (name, policy) in enumerate(track(policies.items(), "models"), UNTRAINED_SEED):

@@ -16,7 +16,7 @@ from console import job_progress
 from agents.common.files import read_rows, write_text
 from agents.studies.learners.runs import Job, run_learners
 from agents.studies.learners.tables import learners_markdown
-from agents.toolarith.training import AlgorithmName, WorldName
+from agents.toolarith.settings import AlgorithmName, WorldName
 
 
 @dataclass

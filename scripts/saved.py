@@ -7,7 +7,7 @@ import tyro
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.saved_models import load_model
-from agents.toolarith.training import WorldName
+from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
 from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import RULE_SETS
@@ -26,6 +26,8 @@ class SavedModelSettings:
     that know masks"""
     device: str = "auto"
     """cpu, cuda or auto"""
+    algo: AlgorithmName | None = None
+    """learner of a file that lies in no run's folder"""
     trust: bool = False
     """load a file that lies in no run's folder and was made with other settings than this project's
     by running the code in it: whoever made it could do anything with your account"""
@@ -39,8 +41,9 @@ class SavedModelSettings:
         :raises ValueError: the file or a setting is not what it should be
         """
         stages = check_stages(self.stage)
-        saved = load_model(self.model, self.device, self.trust)
-        env_id = self.env or saved.env_id or "ToolArith-v0"
-        self.masks = self.masks or saved.masked
+        saved = load_model(self.model, self.device, self.algo, self.trust)
+        trained = TrainSettings() if saved.run is None else saved.run.settings
+        env_id = self.env or trained.env
+        self.masks = self.masks or trained.masked
         tasks = [Task(RULE_SETS[env_id], stage) for stage in stages]
         return saved.algo, saved.model, env_id, tasks

@@ -16,6 +16,8 @@ from arguments import parse
 from console import stop
 
 from agents.common.files import read_rows, write_rows
+from agents.toolarith.runs import Run, holds_run
+from agents.toolarith.settings import TrainSettings
 
 
 @dataclass
@@ -28,21 +30,16 @@ class SeedsSettings:
     """CSV of the scores, written when all runs have finished"""
 
 
-def train(seed: int, folder: Path) -> None:
-    """Train with a seed, from the last checkpoint if there is one; a failure ends this script."""
+def train(run: Run) -> None:
+    """Train, from the last checkpoint if there is one; a failure ends this script."""
     script = str(Path(__file__).with_name("train.py"))
-    command = [sys.executable, script, "--seed", str(seed)]
-    command += [
-        "--out",
-        str(folder),
-        *(["--resume"] if (folder / "settings.json").exists() else []),
-    ]
-    run = subprocess.Popen(command)
-    while run.returncode is None:
+    command = [sys.executable, script, "--seed", str(run.settings.seed), "--out", str(run.folder)]
+    process = subprocess.Popen([*command, *(["--resume"] if holds_run(run.folder) else [])])
+    while process.returncode is None:
         with suppress(KeyboardInterrupt):  # the run receives it too, and has something to save
-            run.wait()
-    if run.returncode != 0:
-        sys.exit(run.returncode)
+            process.wait()
+    if process.returncode != 0:
+        sys.exit(process.returncode)
 
 
 def main() -> None:
@@ -51,10 +48,10 @@ def main() -> None:
         stop(ValueError(f"seeds must be at least 1, got {settings.seeds}"))
     rows = []
     for seed in range(settings.seeds):
-        scores = settings.runs / str(seed) / "scores.csv"
-        if not scores.exists():
-            train(seed, scores.parent)
-        rows += read_rows(scores)
+        run = Run(settings.runs / str(seed), TrainSettings(seed=seed))
+        if not run.scores.exists():
+            train(run)
+        rows += read_rows(run.scores)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out, rows)
     print(f"Scores of {settings.seeds} seeds are in {settings.out}")

@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 from arguments import parse
 from console import stop, wide_console
@@ -21,12 +20,12 @@ from agents.common.interrupts import StopOnSignal
 from agents.toolarith.curriculum import Curriculum
 from agents.toolarith.evaluation import evaluate, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
-from agents.toolarith.figures import save_learning_curves
-from agents.toolarith.progress import read_evaluations
-from agents.toolarith.runs import describe_start, newest_run, open_run, read_settings
+from agents.toolarith.figures import evaluations_of, save_curves
+from agents.toolarith.model_files import saved_timesteps
+from agents.toolarith.runs import Run, describe_start, find_run, open_run
+from agents.toolarith.settings import TrainSettings
 from agents.toolarith.tables import episode_table, score_table
-from agents.toolarith.training import TrainSettings, learn, prepare
-from toolenv_gym.oracle import Task
+from agents.toolarith.training import learn, prepare
 
 EPISODES = 5  # shown a stage, at the end
 
@@ -35,29 +34,29 @@ def main() -> None:
     with ExitStack() as stack:
         try:
             settings = settings_in_force()
-            folder = stack.enter_context(open_run(settings))
-            start = describe_start(settings, folder)
-            model = prepare(settings, folder)
+            run = stack.enter_context(open_run(settings))
+            start = describe_start(run)
+            model = prepare(run)
         except MemoryError as error:
             stop(MemoryError(f"no memory for {settings.sizes.n_envs:,} environments: {error}"))
         except (OSError, ValueError) as error:
             stop(error)
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
-        say(f"{start}\nTo resume it: {resume_command(folder)}")
+        say(f"{start}\nTo resume it: {resume_command(run)}")
         try:
             with StopOnSignal() as interrupts:
-                finished = learn(model, settings, folder, stop=interrupts)
+                finished = learn(model, run, stop=interrupts)
             if finished:
-                report(model, settings, folder)
+                report(model, run)
         except OSError as error:
-            sys.exit(f"error: {error}\n{how_to_go_on(folder)}")
+            sys.exit(f"error: {error}\n{how_to_go_on(run)}")
         except KeyboardInterrupt:
-            say(f"Interrupted; what was saved before is as it was.\n{how_to_go_on(folder)}")
+            say(f"Interrupted; what was saved before is as it was.\n{how_to_go_on(run)}")
             sys.exit(128 + signal.SIGINT)
         if interrupts.received:
-            steps = f"{model.num_timesteps:,} steps"
-            say(f"Stopped at {steps}, with a checkpoint.\n{how_to_go_on(folder)}")
+            steps = f"{saved_timesteps(run.checkpoint):,} steps"
+            say(f"Stopped at {steps}, with a checkpoint.\n{how_to_go_on(run)}")
             sys.exit(128 + interrupts.received)
 
 
@@ -66,20 +65,20 @@ def settings_in_force() -> TrainSettings:
     given = parse(TrainSettings, __doc__)
     if not given.resume:
         return given
-    folder = given.out or newest_run(given)
-    own = dataclasses.replace(read_settings(folder), out=folder, resume=True)
+    run = find_run(given)
+    own = dataclasses.replace(run.settings, out=run.folder, resume=True)
     return parse(TrainSettings, __doc__, own)
 
 
-def resume_command(folder: Path) -> str:
-    """Return the command that goes on with the run in a folder, as a shell takes it."""
-    return shlex.join([sys.orig_argv[0], sys.argv[0], "--resume", "--out", str(folder)])
+def resume_command(run: Run) -> str:
+    """Return the command that goes on with a run, as a shell takes it."""
+    return shlex.join([sys.orig_argv[0], sys.argv[0], "--resume", "--out", str(run.folder)])
 
 
-def how_to_go_on(folder: Path) -> str:
+def how_to_go_on(run: Run) -> str:
     """Return a line that says how, after a training that did not come to its end."""
-    if (folder / "checkpoint.zip").exists():
-        return f"To go on: {resume_command(folder)}"
+    if run.checkpoint.exists():
+        return f"To go on: {resume_command(run)}"
     return "There was no checkpoint yet: start it again."
 
 
@@ -88,25 +87,21 @@ def say(text: str) -> None:
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
+def report(model: BaseAlgorithm, run: Run) -> None:
     """Evaluate the trained agent exactly; write and print scores and some episodes."""
-    console = Console()
-    tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-    scores = [evaluate(model, task, masked=settings.masked) for task in tasks]
-    run = {
+    settings = run.settings
+    scores = [evaluate(model, task, masked=settings.masked) for task in settings.tasks]
+    trained = {
         "env": settings.env,
         "algo": settings.algo,
         "curriculum": settings.schedule,
         "seed": settings.seed,
         "timesteps": model.num_timesteps,
     }
-    write_rows(folder / "scores.csv", [run | dataclasses.asdict(score) for score in scores])
-    title = f"{settings.algo} on {settings.env}, seed {settings.seed}"
-    curves = {title: read_evaluations(folder)}
-    save_learning_curves(curves, "timesteps", "environment steps", folder / "learning_curve.png")
+    save_curves(evaluations_of([run]), run.folder / "learning_curve.png")
     episodes = [
         row
-        for task in tasks
+        for task in settings.tasks
         for row in explain_episodes(
             task,
             greedy_episodes(
@@ -116,16 +111,17 @@ def report(model: BaseAlgorithm, settings: TrainSettings, folder: Path) -> None:
     ]
     text = io.StringIO()
     wide_console(text).print(episode_table(episodes, settings.rule_set))
-    write_text(folder / "episodes.txt", text.getvalue())
+    write_text(run.folder / "episodes.txt", text.getvalue())
+    write_rows(run.scores, [trained | dataclasses.asdict(score) for score in scores])
     wide_console().print(episode_table(episodes, settings.rule_set))
-    console.print(score_table(scores, settings.rule_set))
+    Console().print(score_table(scores, settings.rule_set))
     curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
     unfinished = curriculum.unfinished()
     if unfinished is not None:
         steps = f"--total-timesteps {2 * model.num_timesteps}"
         say(f"The curriculum did not end: {unfinished}. More steps may end it:")
-        say(f"{resume_command(folder)} {steps}")
-    say(f"Model, scores, learning curve and episodes are in {folder}")
+        say(f"{resume_command(run)} {steps}")
+    say(f"Model, scores, learning curve and episodes are in {run.folder}")
 
 
 if __name__ == "__main__":

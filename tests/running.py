@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from conftest import ROOT
 
-from agents.toolarith.runs import open_run
-from agents.toolarith.training import TrainSettings, train
+from agents.toolarith.runs import Run, open_run, read_run
+from agents.toolarith.settings import TrainSettings
+from agents.toolarith.training import train
 
 
 def script(name, *arguments, **options):
@@ -42,19 +43,24 @@ def short(out, **settings):
 
 
 def begin(folder, **settings):
-    """Leave the folder of a short run that has only begun; return its settings."""
+    """Return a short run that has only begun."""
     settings = short(folder, **settings)
     folder.mkdir(parents=True, exist_ok=True)
     saved = dataclasses.asdict(settings)
     del saved["out"], saved["resume"]
     (folder / "settings.json").write_text(json.dumps(saved))
-    return settings
+    return Run(folder, settings)
 
 
 def run(settings):
     """Train as the settings say, and return the learner."""
-    with open_run(settings) as folder:
-        return train(settings, folder, progress_bar=False)
+    with open_run(settings) as opened:
+        return train(opened, progress_bar=False)
+
+
+def evaluated_steps(folder):
+    """Return the steps of a run's evaluations."""
+    return [row["timesteps"] for row in read_run(folder).read_evaluations()]
 
 
 @contextmanager

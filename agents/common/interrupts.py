@@ -1,24 +1,21 @@
-"""Ctrl-C and SIGTERM end a training between two steps, so that what was learnt can be saved."""
+"""Ctrl-C and SIGTERM ask a training to end, so that what was learnt can be saved."""
 
 import signal
 from types import FrameType, TracebackType
 from typing import Any
 
-from stable_baselines3.common.callbacks import BaseCallback
 
+class StopOnSignal:
+    """Takes note of SIGINT (Ctrl-C) and SIGTERM, as a context manager.
 
-class StopOnSignal(BaseCallback):
-    """Ends the training at the next environment step after SIGINT (Ctrl-C) or SIGTERM.
-
-    It takes both signals over as a context manager. A second SIGINT raises KeyboardInterrupt at
-    once. A second SIGTERM does not: ``timeout`` and others send it twice.
+    A second SIGINT raises KeyboardInterrupt at once. A second SIGTERM does not: ``timeout`` and
+    others send it twice.
 
     Attributes:
         received: number of the first signal that came, None before
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.received: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -42,6 +39,3 @@ class StopOnSignal(BaseCallback):
         self.received = self.received or number
         if again and number == signal.SIGINT:
             raise KeyboardInterrupt
-
-    def _on_step(self) -> bool:
-        return self.received is None

@@ -1,8 +1,7 @@
 """Curricula: which episodes a training run plays, and when.
 
 :class:`CurriculumCallback` sets them on the training environments of any Stable-Baselines3
-algorithm. A curriculum becomes an attribute of the model, and so is saved and loaded with it; what
-it has come to is saved beside as plain JSON, for those who do not unpickle.
+algorithm. A curriculum becomes an attribute of the model, and so is saved and loaded with it.
 """
 
 from collections import deque
@@ -228,8 +227,7 @@ class CurriculumCallback(BaseCallback):
     ``rollout/success_rate``, ``rollout/ep_rew_mean`` and ``rollout/ep_len_mean``, which are of the
     episodes that the agent played alone. ``rollout/guided_success_rate`` is of the others.
 
-    :param curriculum: it becomes the model's attribute ``curriculum``, and its state
-        ``curriculum_state``
+    :param curriculum: it becomes the model's attribute ``curriculum``
     :param eval_env: an environment for evaluations, which plays the same stages, never guided
     """
 
@@ -268,7 +266,6 @@ class CurriculumCallback(BaseCallback):
             if self._eval_env is not None:
                 self._eval_env.env_method("set_stage", lesson.stages)
             self._set = lesson
-        self.model.curriculum_state = self.curriculum.state()  # type: ignore[attr-defined]
         self.logger.record("curriculum/stages", len(lesson.stages))
         self.logger.record("curriculum/highest_stage", max(lesson.stages))
         if lesson.guidance is not None:

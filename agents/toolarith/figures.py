@@ -9,8 +9,29 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from agents.common.files import Row, write_atomically
+from agents.toolarith.runs import Run
 
 FRAMES_PER_SECOND = 2
+
+
+def evaluations_of(runs: Sequence[Run]) -> list[Row]:
+    """Return the evaluations in the course of some trainings, each with what was trained."""
+    rows = []
+    for run in runs:
+        asked = run.settings
+        trained = {"env": asked.env, "algo": asked.algo, "seed": asked.seed}
+        trained["n_envs"] = asked.sizes.n_envs
+        rows += [trained | row for row in run.read_evaluations()]
+    return rows
+
+
+def save_curves(rows: Sequence[Row], path: Path) -> None:
+    """Draw the learning curves of some trainings, given rows of :func:`evaluations_of`."""
+    curves: dict[str, list[Row]] = {}
+    for row in rows:
+        title = f"{row['algo']} on {row['env']}, seed {row['seed']}"
+        curves.setdefault(title, []).append(row)
+    save_learning_curves(curves, "timesteps", "environment steps", path)
 
 
 def save_learning_curves(

@@ -13,15 +13,9 @@ import zipfile
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.common.files import save_atomically
 from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
-from agents.toolarith.curriculum import Curriculum
 from agents.toolarith.one_hot import history_of_length
 from agents.toolarith.policy import ToolArithGruPolicy
 
@@ -33,8 +27,6 @@ _COUNTS = (
     "_n_calls",
     "exploration_rate",
 )
-# Settings that some learners have and others lack: enough to tell those apart that share a policy.
-_TELLING = ("use_masking", "rms_prop_eps", "n_epochs", "cg_max_steps", "vf_coef")
 # In the JSON form of an object: how it is pickled, and what does not change what a network does.
 _BESIDE_THE_POINT = {":type:", ":serialized:", "_np_random", "optimizer_class", "optimizer_kwargs"}
 
@@ -70,11 +62,6 @@ def policy_module(data: dict[str, Any]) -> str:
     return module
 
 
-def telling_settings(data: dict[str, Any]) -> set[str]:
-    """Return those settings of a learner that tell it from others with the same policy."""
-    return {name for name in _TELLING if name in data}
-
-
 def new_model(
     algo: str, env_id: str = "ToolArith-v0", history: int = 0, device: str = "cpu"
 ) -> BaseAlgorithm:
@@ -90,16 +77,10 @@ def data_of(model: BaseAlgorithm) -> dict[str, Any]:
     return read_data(file)
 
 
-def recognise(data: dict[str, Any], device: str = "cpu") -> tuple[str, BaseAlgorithm] | None:
-    """Return the learner whose saved models look so, and an untrained model; None if none does."""
-    history = max(history_of_length(_observation_length(data)), 0)
-    for algo, algorithm in ALGORITHMS.items():
-        if algorithm.policy_class.__module__ == policy_module(data):
-            one_hot = algorithm.policy_class is not ToolArithGruPolicy
-            model = new_model(algo, history=history if one_hot else 0, device=device)
-            if difference(model, data) is None:
-                return algo, model
-    return None
+def history_in(data: dict[str, Any], algo: str) -> int:
+    """Return how many tokens a saved model of a learner was shown; 0 for none, one-hot."""
+    one_hot = ALGORITHMS[algo].policy_class is not ToolArithGruPolicy
+    return max(history_of_length(_observation_length(data)), 0) if one_hot else 0
 
 
 def _observation_length(data: dict[str, Any]) -> int:
@@ -113,8 +94,6 @@ def _observation_length(data: dict[str, Any]) -> int:
 def difference(model: BaseAlgorithm, data: dict[str, Any]) -> str | None:
     """Return why a model cannot take the weights of a saved one; None if it can."""
     own = data_of(model)
-    if telling_settings(data) != telling_settings(own):
-        return "another learner"
     if policy_module(data) != policy_module(own):
         return f"a policy from {policy_module(data)}"
     for name in ("observation_space", "action_space", "policy_kwargs"):
@@ -133,20 +112,15 @@ def _plain(value: Any) -> dict[str, Any]:
 def restore(model: BaseAlgorithm, file: Path) -> None:
     """Give a new model the weights, the optimiser's state and the counts of a saved one.
 
-    What MaskableRecurrentPPO notes beside, the states within episodes and those of the random
-    generators, is left: whoever goes on from here begins new episodes.
-
     :raises FileNotFoundError: there is no such file
-    :raises ValueError: it is damaged, or of another learner, policy or observation
+    :raises ValueError: it is damaged, or of another policy, observation or action
     """
     data = read_data(file)
     found = difference(model, data)
     if found is not None:
-        known = recognise(data)
-        name = f", {known[0]}" if known else ""
         raise ValueError(
             f"{file} is not of {type(model).__name__} with {type(model.policy).__name__} as it is "
-            f"set up here: it has {found}{name}"
+            f"set up here: it has {found}"
         )
     try:
         model.set_parameters(str(file), device=model.device)  # with weights_only=True
@@ -166,55 +140,3 @@ def _count(data: dict[str, Any], name: str, file: Path) -> float:
     if not isinstance(value, int | float) or not 0 <= value < 2**63:
         raise ValueError(f"{file} is damaged: its {name} is {value!r}")
     return value
-
-
-# ------------------------------------------------------------------------------- checkpoints
-
-
-def save_checkpoint(model: BaseAlgorithm, folder: Path) -> None:
-    """Write ``checkpoint.zip`` and, for off-policy learners, ``replay_buffer.npz``."""
-    if isinstance(model, OffPolicyAlgorithm):
-        buffer = model.replay_buffer
-        assert buffer is not None
-        save_atomically(folder / "replay_buffer.npz", lambda file: _save_buffer(buffer, file))
-    save_atomically(folder / "checkpoint.zip", model.save)
-
-
-def load_checkpoint(model: BaseAlgorithm, curriculum: Curriculum, folder: Path) -> None:
-    """Bring a new model and its curriculum to where :func:`save_checkpoint` left them.
-
-    :raises FileNotFoundError: a file is missing
-    :raises ValueError: a file is damaged, or of another model
-    """
-    file = folder / "checkpoint.zip"
-    restore(model, file)
-    state: dict[str, Any] = read_data(file).get("curriculum_state", {})
-    try:
-        curriculum.restore(state)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} is damaged: its curriculum_state is {state!r}") from error
-    if isinstance(model, OffPolicyAlgorithm):
-        assert model.replay_buffer is not None
-        _load_buffer(model.replay_buffer, folder / "replay_buffer.npz")
-
-
-def _save_buffer(buffer: ReplayBuffer, file: IO[bytes]) -> None:
-    length = buffer.size()
-    arrays: dict[str, Any] = {name: array[:length] for name, array in _arrays(buffer).items()}
-    np.savez(file, pos=buffer.pos, full=buffer.full, **arrays)
-
-
-def _load_buffer(buffer: ReplayBuffer, file: Path) -> None:
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no {file}, which belongs to the checkpoint")
-    try:
-        with np.load(file, allow_pickle=False) as saved:
-            buffer.pos, buffer.full = int(saved["pos"]), bool(saved["full"])
-            for name, array in _arrays(buffer).items():
-                array[: buffer.size()] = saved[name]
-    except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{file} is damaged or of another run: {error}") from error
-
-
-def _arrays(buffer: ReplayBuffer) -> dict[str, npt.NDArray[Any]]:
-    return {name: value for name, value in vars(buffer).items() if isinstance(value, np.ndarray)}

@@ -42,6 +42,9 @@ def encode(observations: Integers, history: Integers) -> Integers:
 class OneHotVecEnv(VecEnvWrapper):
     """Shows a network without memory the last tokens of the episode, and everything one-hot.
 
+    Attributes:
+        history: the last tokens of each episode, as :func:`encode` takes them
+
     :param venv: of ``ToolArith-v0`` or ``ToolArithMemory-v0``
     :param history: how many of the last tokens are shown, at least 1
     """
@@ -52,14 +55,14 @@ class OneHotVecEnv(VecEnvWrapper):
         if history < 1:
             raise ValueError(f"history must be at least 1, got {history}")
         super().__init__(venv, one_hot_space(history))
-        self._history = self._new_history(venv.num_envs, history)
+        self.history = self._new_history(venv.num_envs, history)
 
     def reset(self) -> VecEnvObs:
         """Start all episodes anew."""
         observations = _array(self.venv.reset())
-        self._history = self._new_history(*self._history.shape)
-        self._history[:, -1] = observations[:, PREVIOUS]
-        return encode(observations, self._history)
+        self.history = self._new_history(*self.history.shape)
+        self.history[:, -1] = observations[:, PREVIOUS]
+        return encode(observations, self.history)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play one step in all environments."""
@@ -69,13 +72,13 @@ class OneHotVecEnv(VecEnvWrapper):
         last = observations.copy()
         for i in ended:
             last[i] = infos[i]["terminal_observation"]
-        self._history = np.roll(self._history, -1, axis=1)
-        self._history[:, -1] = last[:, PREVIOUS]
-        for i, final in zip(ended, encode(last[ended], self._history[ended]), strict=True):
+        self.history = np.roll(self.history, -1, axis=1)
+        self.history[:, -1] = last[:, PREVIOUS]
+        for i, final in zip(ended, encode(last[ended], self.history[ended]), strict=True):
             infos[i]["terminal_observation"] = final
-        self._history[ended, :-1] = NO_TOKEN
-        self._history[ended, -1] = observations[ended, PREVIOUS]
-        return encode(observations, self._history), rewards, dones, infos
+        self.history[ended, :-1] = NO_TOKEN
+        self.history[ended, -1] = observations[ended, PREVIOUS]
+        return encode(observations, self.history), rewards, dones, infos
 
     @staticmethod
     def _new_history(n_envs: int, length: int) -> Integers:

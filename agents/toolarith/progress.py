@@ -6,7 +6,6 @@ what was logged after the checkpoint is dropped, as it will come again.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, filter_excluded_keys
 
 from agents.common.event_file import EventFile
-from agents.common.files import read_rows, write_rows
+from agents.common.files import Row, read_rows, write_rows
+from agents.common.interrupts import StopOnSignal
+from agents.toolarith.checkpoints import save_checkpoint
+from agents.toolarith.curriculum import Curriculum
 from agents.toolarith.evaluation import evaluate
-from agents.toolarith.model_files import save_checkpoint
-from toolenv_gym.oracle import Task
+from agents.toolarith.runs import Run
 
 EVALUATION_PROBLEMS = 1_000  # a stage, while training
 LOG_EVERY = 8_000  # environment steps
@@ -61,59 +62,55 @@ def make_logger(folder: Path, steps: int) -> Logger:
 class Checkpoints(BaseCallback):
     """Logs; evaluates the model on a sample of each stage and saves a checkpoint.
 
-    The learner itself must not log: its ``learn`` takes ``log_interval=None``.
+    It does so between two rollouts only, so that nothing that was played is lost on going on. The
+    learner itself must not log: its ``learn`` takes ``log_interval=None``.
 
-    :param tasks: to be evaluated on
-    :param folder: of the run
-    :param every: environment steps between two evaluations
-    :param masked: whether the evaluations admit only tokens that have an effect
+    :param stop: ends the training, with a checkpoint, before the rollout after the signal
     """
 
-    def __init__(self, tasks: Sequence[Task], folder: Path, every: int, masked: bool) -> None:
+    def __init__(self, run: Run, curriculum: Curriculum, stop: StopOnSignal | None = None) -> None:
         super().__init__()
-        self._tasks = tasks
-        self._folder = folder
-        self._every = every
-        self._masked = masked
-        self._rows: list[dict[str, Any]] = []
+        self._run = run
+        self._curriculum = curriculum
+        self._stop = stop
+        self._stopped = False
+        self._rows: list[Row] = []
 
     def _on_training_start(self) -> None:
         # Rows written between the last checkpoint and the kill would come a second time.
-        known = read_evaluations(self._folder)
+        known = self._run.read_evaluations()
         self._rows = [row for row in known if row["timesteps"] <= self.num_timesteps]
-        self._evaluation_due = self.num_timesteps + self._every
+        self._evaluation_due = self.num_timesteps + self._run.settings.evaluate_every
         self._log_due = self.num_timesteps + LOG_EVERY
 
-    def _on_step(self) -> bool:
-        return True
-
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps >= self._evaluation_due:
+        self._stopped = self._stop is not None and self._stop.received is not None
+        if self._stopped or self.num_timesteps >= self._evaluation_due:
             self._save()
         elif self.num_timesteps >= self._log_due:
             self._log()
 
+    def _on_step(self) -> bool:
+        return not self._stopped  # the first moment at which a training can be ended
+
     def _on_training_end(self) -> None:
-        self._save()
+        if not self._stopped:
+            self._save()
 
     def _save(self) -> None:
         if self._rows and self._rows[-1]["timesteps"] == self.num_timesteps:
             return  # nothing was learnt since
-        self._evaluation_due = self.num_timesteps + self._every
-        for task in self._tasks:
-            score = evaluate(self.model, task, EVALUATION_PROBLEMS, self._masked)
+        settings = self._run.settings
+        self._evaluation_due = self.num_timesteps + settings.evaluate_every
+        for task in settings.tasks:
+            score = evaluate(self.model, task, EVALUATION_PROBLEMS, settings.masked)
             for name in ("mean_return", "success_rate", "reached_target_rate"):
                 self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
             self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
         self._log()
-        write_rows(self._folder / "evaluations.csv", self._rows)
-        save_checkpoint(self.model, self._folder)
+        write_rows(self._run.evaluations, self._rows)
+        save_checkpoint(self.model, self._curriculum, self._run.checkpoint)
 
     def _log(self) -> None:
         self._log_due = self.num_timesteps + LOG_EVERY
         self.model.dump_logs()
-
-
-def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's ``evaluations.csv``; none if there is no such file."""
-    return read_rows(folder / "evaluations.csv")

@@ -3,10 +3,11 @@
 It holds
 
 - ``settings.json``: what was asked for
-- ``checkpoint.zip`` (and ``replay_buffer.npz`` for off-policy learners): the last checkpoint
+- ``checkpoint.zip``: the last checkpoint (:mod:`agents.toolarith.checkpoints`)
 - ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
 - ``progress.csv`` and TensorBoard events: the log (:mod:`agents.toolarith.progress`)
 - ``model.zip``: the finished model
+- ``scores.csv``, ``episodes.txt`` and ``learning_curve.png``: what it came to
 - ``run.lock``, while a process writes into it
 """
 
@@ -15,14 +16,15 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
-from agents.common.files import only_writer, write_bytes
+from agents.common.files import Row, only_writer, read_rows, write_text
 from agents.toolarith.model_files import saved_timesteps
-from agents.toolarith.training import TrainSettings
+from agents.toolarith.settings import TrainSettings
 
 RUNS = Path("runs")  # where the default folders are
 
@@ -31,15 +33,55 @@ _CHANGEABLE = {"total_timesteps", "device", "threads", "out", "resume"}
 _NOT_SAVED = {"out", "resume"}
 
 
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    :param folder: where its files lie
+    :param settings: what was asked for
+    """
+
+    folder: Path
+    settings: TrainSettings
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of its last checkpoint."""
+        return self.folder / "checkpoint.zip"
+
+    @property
+    def model(self) -> Path:
+        """The file of the finished model."""
+        return self.folder / "model.zip"
+
+    @property
+    def newest_model(self) -> Path:
+        """The file of the finished model, or else of the last checkpoint."""
+        return self.model if self.model.exists() else self.checkpoint
+
+    @property
+    def scores(self) -> Path:
+        """The file of the finished model's scores."""
+        return self.folder / "scores.csv"
+
+    @property
+    def evaluations(self) -> Path:
+        """The file of the evaluations in the course of the training."""
+        return self.folder / "evaluations.csv"
+
+    def read_evaluations(self) -> list[Row]:
+        """Return the evaluations in the course of the training; none if there was none yet."""
+        return read_rows(self.evaluations)
+
+
 @contextmanager
-def open_run(settings: TrainSettings) -> Iterator[Path]:
+def open_run(settings: TrainSettings) -> Iterator[Run]:
     """Make the folder of a new run, or open that of the run to go on with; keep others out of it.
 
     A new run that fails before its first checkpoint leaves the folder free for another.
 
-    :param settings: all of them, also to go on: those of :func:`read_settings`, of which only the
+    :param settings: all of them, also to go on: those of :func:`find_run`, of which only the
         number of steps, the device and the threads may be changed
-    :return: the folder
     :raises BlockingIOError: another process, which is named, writes into the folder
     :raises FileExistsError: the folder already holds a run, and ``resume`` is not set
     :raises FileNotFoundError: there is no run to go on with
@@ -48,8 +90,9 @@ def open_run(settings: TrainSettings) -> Iterator[Path]:
     """
     made = False
     if settings.resume:
-        folder = settings.out or newest_run(settings)
-        _check_unchanged(settings, read_settings(folder), folder)
+        own = find_run(settings)
+        folder = own.folder
+        _check_unchanged(settings, own)
         settings.check()
         _check_writable(folder)
     else:
@@ -57,7 +100,7 @@ def open_run(settings: TrainSettings) -> Iterator[Path]:
         folder, made = _make_folder(settings)
     try:
         with only_writer(folder / "run.lock", folder), _run_in(folder, settings):
-            yield folder
+            yield Run(folder, settings)
     except BaseException:
         if made:
             with suppress(OSError):  # something was begun in it
@@ -65,45 +108,52 @@ def open_run(settings: TrainSettings) -> Iterator[Path]:
         raise
 
 
-def newest_run(settings: TrainSettings) -> Path:
-    """Return the default folder with the highest number of the runs of the same kind.
-
-    :raises FileNotFoundError: there is no such run
-    """
-    runs = [folder for folder in _numbered(settings) if (folder / "settings.json").exists()]
-    if not runs:
-        raise FileNotFoundError(f"there is no run {_default_name(settings)}N to resume in {RUNS}")
-    return runs[-1]
+def holds_run(folder: Path) -> bool:
+    """Tell whether a folder holds a run."""
+    return (folder / "settings.json").exists()
 
 
-def read_settings(folder: Path) -> TrainSettings:
-    """Return what was asked for in a run.
+def read_run(folder: Path) -> Run:
+    """Return the run in a folder.
 
     :raises FileNotFoundError: the folder holds no run
     :raises ValueError: ``settings.json`` is damaged; says how
     """
+    if not holds_run(folder):
+        raise FileNotFoundError(f"there is no run in {folder}")
     file = folder / "settings.json"
-    if not file.exists():
-        raise FileNotFoundError(f"there is no run to resume in {folder}")
     try:
         settings = _settings_of(json.loads(file.read_bytes()))
         settings.check_task()
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged: {error}") from error
-    return settings
+    return Run(folder, settings)
 
 
-def describe_start(settings: TrainSettings, folder: Path) -> str:
+def find_run(settings: TrainSettings) -> Run:
+    """Return the run that the settings mean: that in ``out``, or else the newest of its kind.
+
+    :raises FileNotFoundError: there is no such run
+    :raises ValueError: its ``settings.json`` is damaged
+    """
+    if settings.out is not None:
+        return read_run(settings.out)
+    runs = [folder for folder in _numbered(settings) if holds_run(folder)]
+    if not runs:
+        raise FileNotFoundError(f"there is no run {_default_name(settings)}N to resume in {RUNS}")
+    return read_run(runs[-1])
+
+
+def describe_start(run: Run) -> str:
     """Return a line for the user: whether a run starts or goes on, and how far it is to go.
 
     :raises ValueError: the checkpoint is damaged
     """
-    checkpoint = folder / "checkpoint.zip"
-    start = f"New run in {folder}"
-    if checkpoint.exists():
-        steps = saved_timesteps(checkpoint)
-        start = f"Resuming the run in {folder} from its checkpoint at {steps:,} steps"
-    return f"{start}, to {settings.sizes.total_timesteps:,} steps."
+    start = f"New run in {run.folder}"
+    if run.checkpoint.exists():
+        steps = saved_timesteps(run.checkpoint)
+        start = f"Resuming the run in {run.folder} from its checkpoint at {steps:,} steps"
+    return f"{start}, to {run.settings.sizes.total_timesteps:,} steps."
 
 
 def _saved_names() -> list[str]:
@@ -135,12 +185,12 @@ def _settings_of(saved: Any) -> TrainSettings:
     return TrainSettings(**saved)
 
 
-def _check_unchanged(asked: TrainSettings, own: TrainSettings, folder: Path) -> None:
-    kept_settings = _to_save(own)
+def _check_unchanged(asked: TrainSettings, own: Run) -> None:
+    kept_settings = _to_save(own.settings)
     for name, given in _to_save(asked).items():
         kept = kept_settings[name]
         if given != kept and name not in _CHANGEABLE:
-            raise ValueError(f"the run in {folder} has {name} {kept}, not {given}")
+            raise ValueError(f"the run in {own.folder} has {name} {kept}, not {given}")
 
 
 def _default_name(settings: TrainSettings) -> str:
@@ -195,16 +245,16 @@ def _check_writable(folder: Path) -> None:
 def _run_in(folder: Path, settings: TrainSettings) -> Iterator[None]:
     """Write the settings; take them away again if a new run fails before its first checkpoint."""
     file = folder / "settings.json"
-    if file.exists() and not settings.resume:
+    if holds_run(folder) and not settings.resume:
         raise FileExistsError(
             f"{folder} already holds a run: pass --resume to go on with it, or another --out"
         )
     for half_written in folder.glob("*.partial.*"):  # by a killed process
         half_written.unlink()
-    write_bytes(file, f"{json.dumps(_to_save(settings), indent=2)}\n".encode())
+    write_text(file, f"{json.dumps(_to_save(settings), indent=2)}\n")
     try:
         yield
     except BaseException:
-        if not (settings.resume or (folder / "checkpoint.zip").exists()):
+        if not (settings.resume or Run(folder, settings).checkpoint.exists()):
             file.unlink(missing_ok=True)
         raise

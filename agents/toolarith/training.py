@@ -1,24 +1,13 @@
-"""A training run: its settings, its learner, its checkpoints."""
-
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+"""A training run: its learner, its environments, its checkpoints."""
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import ProgressBarCallback
 
-from agents.common.devices import check_device
 from agents.common.files import save_atomically
 from agents.common.interrupts import StopOnSignal
-from agents.toolarith.algorithms import (
-    ALGORITHMS,
-    Sizes,
-    knows_masks,
-    make_model,
-    make_training_env,
-)
+from agents.toolarith.algorithms import make_model, make_training_env
+from agents.toolarith.checkpoints import load_checkpoint
 from agents.toolarith.curriculum import (
     Curriculum,
     CurriculumCallback,
@@ -27,156 +16,31 @@ from agents.toolarith.curriculum import (
     PublishedCurriculum,
     ThresholdCurriculum,
 )
-from agents.toolarith.model_files import load_checkpoint
-from agents.toolarith.policy import ToolArithGruPolicy
 from agents.toolarith.progress import Checkpoints, make_logger
-from toolenv_gym import rules
-from toolenv_gym.arguments import check_shaping, check_stages
-from toolenv_gym.oracle import Task
+from agents.toolarith.runs import Run
+from agents.toolarith.settings import TrainSettings
 
 SUCCESS_THRESHOLD = 0.5  # of the threshold curriculum
-SEEDS = 2**32  # as many as NumPy's global generator takes
-
-WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
-AlgorithmName = Literal[
-    "maskable_recurrent_ppo",
-    "recurrent_a2c",
-    "recurrent_ppo",
-    "recurrent_ppo_lstm",
-    "ppo",
-    "a2c",
-    "dqn",
-    "qr_dqn",
-    "trpo",
-    "maskable_ppo",
-]
 
 
-@dataclass
-class TrainSettings:
-    """Train an agent and evaluate it exactly."""
+def train(run: Run, progress_bar: bool = True) -> BaseAlgorithm:
+    """Train, from the last checkpoint if there is one, and save the model.
 
-    algo: AlgorithmName = "maskable_recurrent_ppo"
-    """learner; it and recurrent_a2c are ours and have, as recurrent_ppo, the published network"""
-    env: WorldName = "ToolArith-v0"
-    """id of the world: published or described rules"""
-    stage: tuple[int, ...] = (0, 1, 2)
-    """stages to train on, in the order of the curriculum"""
-    curriculum: Literal["mixed", "threshold", "published", "guided"] | None = None
-    """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
-    guided: mixed, and masks lead through ever fewer first steps. By default guided for
-    ToolArithMemory-v0, mixed for ToolArith-v0"""
-    history: int | None = None
-    """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
-    as it is (for recurrent_ppo_lstm always one at least). By default 7 for maskable_ppo, 0 for the
-    others"""
-    shaping: float = rules.SHAPING
-    """weight of the milestones in the reward of training"""
-    masks: bool = False
-    """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
-    guided)"""
-    n_envs: int | None = None
-    """environments played side by side. By default 64 for recurrent_a2c, a2c, ppo and maskable_ppo,
-    256 for the others"""
-    total_timesteps: int | None = None
-    """environment steps to train for, all environments together. By default 500,000"""
-    seed: int = 0
-    """of the network, the problems and the actions"""
-    device: str = "auto"
-    """cpu, cuda or auto"""
-    threads: int = 1
-    """torch threads; more are slower for networks this small"""
-    evaluate_every: int = 20_000
-    """environment steps between two evaluations, each followed by a checkpoint"""
-    out: Path | None = None
-    """folder of the run; by default a new one in runs/"""
-    resume: bool = False
-    """go on with the killed run in --out (by default the newest of its kind) from its checkpoint"""
-
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be, at all or on this machine."""
-        self.check_task()
-        cores = os.cpu_count() or 1
-        if not 1 <= self.threads <= cores:
-            raise ValueError(
-                f"threads must be 1 to {cores}, the cores of this machine, got {self.threads}"
-            )
-        check_device(self.device)
-
-    def check_task(self) -> None:
-        """Raise a ValueError that names what cannot be on any machine."""
-        self.stage = check_stages(self.stage)
-        self.shaping = check_shaping(self.shaping)
-        if self.curriculum == "guided" and self.masks:
-            raise ValueError("the guided curriculum has masks of its own: leave out --masks")
-        if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):
-            raise ValueError(
-                f"{self.algo} knows no masks: for a guided curriculum or --masks take "
-                "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
-            )
-        if self.curriculum == "published" and self.stage != (0, 1, 2):
-            raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
-        sizes = self.sizes
-        at_least_1 = sizes._asdict() | {"evaluate_every": self.evaluate_every}
-        del at_least_1["history"]
-        for name, value in at_least_1.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if sizes.n_envs > sizes.total_timesteps:
-            raise ValueError(
-                f"n_envs must be at most total_timesteps, a step of each: got {sizes.n_envs} "
-                f"environments for {sizes.total_timesteps} steps"
-            )
-        if sizes.history < 0:
-            raise ValueError(f"history must be at least 0, got {sizes.history}")
-        if sizes.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
-            raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
-        if not 0 <= self.seed < SEEDS:
-            raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
-
-    @property
-    def rule_set(self) -> int:
-        """The rules of the world."""
-        return rules.RULE_SETS[self.env]
-
-    @property
-    def sizes(self) -> Sizes:
-        """Environments, steps and history: those asked for, or the learner's own."""
-        asked = {name: getattr(self, name) for name in Sizes._fields}
-        given = {name: value for name, value in asked.items() if value is not None}
-        return ALGORITHMS[self.algo].sizes._replace(**given)
-
-    @property
-    def masked(self) -> bool:
-        """Whether only tokens that have an effect are admitted, where nothing is guided."""
-        return self.masks or (self.algo == "maskable_ppo" and self.schedule != "guided")
-
-    @property
-    def schedule(self) -> str:
-        """The curriculum asked for, or the default one."""
-        guidable = knows_masks(self.algo) and not self.masks
-        default = "guided" if self.rule_set == rules.DESCRIBED and guidable else "mixed"
-        return self.curriculum or default
-
-
-def train(settings: TrainSettings, folder: Path, progress_bar: bool = True) -> BaseAlgorithm:
-    """Train, from the last checkpoint if the folder has one, and save ``model.zip``.
-
-    A run that goes on starts new episodes with new random draws: it is not, step by step, the run
-    that was not interrupted.
+    On the same machine with the same device and threads, a run that was killed and goes on ends
+    with the same parameters, to the last bit, as one that was not.
     """
-    model = prepare(settings, folder)
-    learn(model, settings, folder, progress_bar)
+    model = prepare(run)
+    learn(model, run, progress_bar)
     return model
 
 
-def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
-    """Return the learner in its environments, from the last checkpoint if the folder has one.
+def prepare(run: Run) -> BaseAlgorithm:
+    """Return the learner in its environments, from the last checkpoint if there is one.
 
     :raises MemoryError: the environments do not fit
-    :raises OSError: a file of the checkpoint is missing
-    :raises ValueError: a file of the checkpoint is damaged
+    :raises ValueError: the checkpoint is damaged
     """
+    settings = run.settings
     th.set_num_threads(settings.threads)
     sizes = settings.sizes
     env = make_training_env(
@@ -191,35 +55,32 @@ def prepare(settings: TrainSettings, folder: Path) -> BaseAlgorithm:
     use_masking = settings.masks or settings.schedule == "guided"
     model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
     curriculum = _curriculum(settings)
-    if (folder / "checkpoint.zip").exists():
-        load_checkpoint(model, curriculum, folder)
-        model.set_random_seed((settings.seed + model.num_timesteps) % SEEDS)
+    if run.checkpoint.exists():
+        load_checkpoint(model, curriculum, run.checkpoint)
     model.curriculum = curriculum  # type: ignore[attr-defined]
     return model
 
 
 def learn(
     model: BaseAlgorithm,
-    settings: TrainSettings,
-    folder: Path,
+    run: Run,
     progress_bar: bool = True,
     stop: StopOnSignal | None = None,
 ) -> bool:
-    """Train a prepared learner to the end, and save ``model.zip``; tell whether it came to the end.
+    """Train a prepared learner to the end, and save the model; tell whether it came to the end.
 
-    :param stop: if it ends the training before, there is a checkpoint, but no ``model.zip``
+    :param stop: if it ends the training before, there is a checkpoint, but no model
     :raises OSError: a file could not be written; the last checkpoint is as it was
     """
     curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
-    tasks = [Task(settings.rule_set, stage) for stage in sorted(set(settings.stage))]
-    checkpoints = Checkpoints(tasks, folder, settings.evaluate_every, settings.masked)
+    checkpoints = Checkpoints(run, curriculum, stop)
     bar = ProgressBarCallback()
-    callbacks = [CurriculumCallback(curriculum), *([stop] if stop else []), checkpoints]
-    model.set_logger(make_logger(folder, model.num_timesteps))
+    callbacks = [CurriculumCallback(curriculum), checkpoints, *([bar] if progress_bar else [])]
+    model.set_logger(make_logger(run.folder, model.num_timesteps))
     try:
         model.learn(
-            max(settings.sizes.total_timesteps - model.num_timesteps, 0),
-            callback=[*callbacks, *([bar] if progress_bar else [])],
+            max(run.settings.sizes.total_timesteps - model.num_timesteps, 0),
+            callback=callbacks,
             log_interval=None,  # type: ignore[arg-type]  # the checkpoints log
             reset_num_timesteps=False,
         )
@@ -232,7 +93,7 @@ def learn(
     env.close()
     if stop and stop.received:
         return False
-    save_atomically(folder / "model.zip", model.save)
+    save_atomically(run.model, model.save)
     return True
 
 

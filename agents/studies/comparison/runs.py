@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from agents.common.files import Row
 from agents.common.parallel import run_missing
 from agents.toolarith.evaluation import evaluate
-from agents.toolarith.progress import read_evaluations
-from agents.toolarith.runs import open_run
-from agents.toolarith.training import TrainSettings, train
+from agents.toolarith.runs import holds_run, open_run
+from agents.toolarith.settings import TrainSettings
+from agents.toolarith.training import train
 from toolenv_gym import rules
-from toolenv_gym.oracle import Task
 
 BUDGET = 500_000  # environment steps
 MASTERED = 0.999  # success rate
@@ -54,21 +53,21 @@ def run(folder: Path, job: Job) -> list[Row]:
         seed=job.seed,
         total_timesteps=job.budget,
         out=out,
-        resume=(out / "settings.json").exists(),
+        resume=holds_run(out),
         device="cpu",
         **VARIANTS[job.variant],
     )
     start = time.process_time()
-    with open_run(settings) as out:
-        model = train(settings, out, progress_bar=False)
+    with open_run(settings) as training:
+        model = train(training, progress_bar=False)
     seconds = time.process_time() - start
     rows = []
-    for stage in settings.stage:
-        score = evaluate(model, Task(settings.rule_set, stage), masked=settings.masked)
+    for task in settings.tasks:
+        score = evaluate(model, task, masked=settings.masked)
         mastered = [
             row["timesteps"]
-            for row in read_evaluations(out)
-            if row["stage"] == stage and row["success_rate"] >= MASTERED
+            for row in training.read_evaluations()
+            if row["stage"] == task.stage and row["success_rate"] >= MASTERED
         ]
         rows.append(
             job._asdict()

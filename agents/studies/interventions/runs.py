@@ -28,6 +28,7 @@ from agents.toolarith.evaluation import Episodes, Integers
 from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.policy import ToolArithGruPolicy
 from agents.toolarith.saved_models import load_model
+from agents.toolarith.settings import AlgorithmName
 from toolenv_gym import oracle, rules
 from toolenv_gym.compiled import EpisodeBatch, play_batch
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observe
@@ -42,17 +43,21 @@ SEED = 0  # of the order of the problems, the sample to probe and the random tok
 Change: TypeAlias = Callable[[int, th.Tensor, th.Tensor], th.Tensor]
 
 
-def load_policy(path: Path, trust: bool = False) -> ToolArithGruPolicy:
+def load_policy(
+    path: Path, algo: AlgorithmName | None = None, trust: bool = False
+) -> ToolArithGruPolicy:
     """Load the policy of a saved model.
 
-    :param path: a model file, or the folder of a run
-    :param trust: see :func:`agents.toolarith.saved_models.load_model`
+    :param path: the folder of a run, or a model file
+    :param algo: of a file that lies in no run's folder, see
+        :func:`agents.toolarith.saved_models.load_model`, as for ``trust``
     :raises FileNotFoundError: there is no such file
     :raises ValueError: it holds no policy that can be studied here
     """
-    saved = load_model(path, "cpu", trust)
-    if saved.env_id not in (None, WORLD):
-        raise ValueError(f"{path} was trained on {saved.env_id}, the interventions are on {WORLD}")
+    saved = load_model(path, "cpu", algo, trust)
+    if saved.run is not None and saved.run.settings.env != WORLD:
+        world = saved.run.settings.env
+        raise ValueError(f"{path} was trained on {world}, the interventions are on {WORLD}")
     policy = saved.model.policy
     if not isinstance(policy, ToolArithGruPolicy):
         raise ValueError(

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from agents.common.files import Row
 from agents.common.parallel import run_missing
 from agents.toolarith.evaluation import evaluate
-from agents.toolarith.runs import open_run
-from agents.toolarith.training import AlgorithmName, TrainSettings, WorldName, train
-from toolenv_gym.oracle import Task
+from agents.toolarith.runs import holds_run, open_run
+from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
+from agents.toolarith.training import train
 
 
 class Job(NamedTuple):
@@ -36,12 +36,12 @@ def run(folder: Path, job: Job) -> list[Row]:
         algo=job.algo,
         seed=job.seed,
         out=out,
-        resume=(out / "settings.json").exists(),
+        resume=holds_run(out),
         device="cpu",
     )
     clock, processor = time.perf_counter(), time.process_time()
-    with open_run(settings) as out:
-        model = train(settings, out, progress_bar=False)
+    with open_run(settings) as training:
+        model = train(training, progress_bar=False)
     times = {
         "seconds": round(time.perf_counter() - clock, 1),
         "cpu_seconds": round(time.process_time() - processor, 1),
@@ -49,11 +49,9 @@ def run(folder: Path, job: Job) -> list[Row]:
     return [
         job._asdict()
         | {"timesteps": model.num_timesteps}
-        | dataclasses.asdict(
-            evaluate(model, Task(settings.rule_set, stage), masked=settings.masked)
-        )
+        | dataclasses.asdict(evaluate(model, task, masked=settings.masked))
         | times
-        for stage in settings.stage
+        for task in settings.tasks
     ]
 
 

@@ -5,7 +5,7 @@ from typing import get_args
 
 from agents.common.files import Row
 from agents.common.tables import markdown_table, span
-from agents.toolarith.training import AlgorithmName
+from agents.toolarith.settings import AlgorithmName
 from toolenv_gym.rules import N_STAGES
 
 

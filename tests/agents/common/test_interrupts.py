@@ -9,13 +9,13 @@ import sys
 import time
 
 import pytest
+import torch as th
 from conftest import ROOT
 from running import run, short
 
 from agents.common.interrupts import StopOnSignal
 from agents.toolarith.model_files import saved_timesteps
-from agents.toolarith.progress import read_evaluations
-from agents.toolarith.runs import open_run, read_settings
+from agents.toolarith.runs import open_run, read_run
 from agents.toolarith.training import learn, prepare
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -25,9 +25,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 def test_a_signal_is_noted_and_handlers_are_put_back(number):
     before = [signal.getsignal(each) for each in STOPPING]
     with StopOnSignal() as stop:
-        assert stop._on_step()
+        assert stop.received is None
         os.kill(os.getpid(), number)
-        assert not stop._on_step()
+        assert stop.received == number
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.received == number
         with pytest.raises(KeyboardInterrupt):
@@ -42,25 +42,39 @@ def test_signals_that_were_ignored_stay_so():
     try:
         with StopOnSignal() as stop:
             os.kill(os.getpid(), signal.SIGINT)
-            assert stop._on_step()
+            assert stop.received is None
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("algo", ["maskable_recurrent_ppo", "dqn"])
-def test_a_stopped_run_has_a_checkpoint_at_that_step_and_goes_on(tmp_path, algo):
-    settings = short(tmp_path, algo=algo, stage=(0,))
+@pytest.mark.parametrize("algo", ["maskable_recurrent_ppo", "a2c"])
+def test_a_stopped_run_has_a_checkpoint_and_goes_on_from_it(tmp_path, monkeypatch, algo):
+    """Where it stands before the next rollout, so that it ends as if it had not been stopped."""
+    settings = {"algo": algo, "stage": (0,), "evaluate_every": 512}
     stop = StopOnSignal()
-    stop.received = signal.SIGTERM
-    with open_run(settings) as folder:
-        model = prepare(settings, folder)
-        assert not learn(model, settings, folder, progress_bar=False, stop=stop)
-    assert saved_timesteps(tmp_path / "checkpoint.zip") == model.num_timesteps == 4
-    assert not (tmp_path / "model.zip").exists()
-    settings.resume = True
-    assert run(settings).num_timesteps >= 512
-    assert (tmp_path / "model.zip").exists()
-    assert read_evaluations(tmp_path)[0]["timesteps"] == 4
+    with open_run(short(tmp_path / "stopped", **settings)) as stopped:
+        model = prepare(stopped)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(model), "train", stop_at_once(stop, type(model).train))
+            assert not learn(model, stopped, progress_bar=False, stop=stop)
+    steps = saved_timesteps(stopped.checkpoint)
+    assert 0 < steps < model.num_timesteps < 512
+    assert not stopped.model.exists()
+    assert stopped.read_evaluations()[0]["timesteps"] == steps
+    gone_on = run(short(tmp_path / "stopped", **settings, resume=True))
+    whole = run(short(tmp_path / "whole", **settings))
+    parameters = dict(whole.policy.named_parameters())
+    assert all(th.equal(parameters[name], own) for name, own in gone_on.policy.named_parameters())
+
+
+def stop_at_once(stop, train):
+    """Return a learner's update, in which a signal comes."""
+
+    def update(*arguments, **settings):
+        stop.received = signal.SIGTERM
+        train(*arguments, **settings)
+
+    return update
 
 
 def read_until_closed(terminal):
@@ -85,7 +99,7 @@ def test_a_signal_ends_training_with_a_checkpoint_and_the_command_that_resumes(t
     deadline = time.monotonic() + 120
     while not list(out.glob("progress.csv")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    own = dataclasses.replace(read_settings(out), out=out, resume=True)
+    own = dataclasses.replace(read_run(out).settings, out=out, resume=True)
     named = rf"process {process.pid} on .+, since"
     with pytest.raises(BlockingIOError, match=named), open_run(own):
         pass

@@ -396,11 +396,13 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("agents.studies.interventions.runs.PROBED", 300)
     monkeypatch.setattr("agents.studies.interventions.runs.HELD_OUT", 100)
     plays(model.policy, PLAN)
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        model.save(tmp_path / name / "model.zip")
+    files = [tmp_path / name for name in ("first", "second")]
+    for file in files:
+        with file.open("wb") as stream:
+            model.save(stream)
     out = tmp_path / "results"
-    run_script(monkeypatch, tmp_path / "first", tmp_path / "second", "--out", out, "--trust")
+    learner = ("--algo", "maskable_recurrent_ppo")
+    run_script(monkeypatch, *files, *learner, "--out", out, "--trust")
     kinds = ("interventions", "plans", "probes")
     files = {f"{kind}.{ending}" for kind in kinds for ending in ("csv", "png")}
     assert {file.name for file in out.iterdir()} == files | {"interventions.md"}
@@ -417,7 +419,7 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
 def test_models_that_cannot_be_studied(monkeypatch, tmp_path):
     PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8).save(tmp_path / "ppo.zip")
     with pytest.raises(ValueError, match=r"has a ActorCriticPolicy, .* ToolArithGruPolicy"):
-        load_policy(tmp_path / "ppo.zip")
+        load_policy(tmp_path / "ppo.zip", "ppo")
     new_model("recurrent_ppo").save(tmp_path / "model.zip")
     begin(tmp_path, algo="recurrent_ppo")
     with pytest.raises(ValueError, match="trained on ToolArith-v0, the interventions are on"):

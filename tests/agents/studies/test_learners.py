@@ -13,8 +13,8 @@ from running import run as run_training
 from agents.studies.learners.runs import Job, run
 from agents.toolarith.algorithms import ALGORITHMS, Sizes
 from agents.toolarith.one_hot import history_of
-from agents.toolarith.runs import open_run, read_settings
-from agents.toolarith.training import TrainSettings
+from agents.toolarith.runs import open_run, read_run
+from agents.toolarith.settings import TrainSettings
 
 STAGE_SIZES = [1_000, 10_000, 100_000]
 
@@ -33,7 +33,7 @@ def test_what_is_not_asked_for_is_the_learners_own(algo, tmp_path):
         pass
     saved = json.loads((tmp_path / "settings.json").read_text())
     assert {name: saved[name] for name in Sizes._fields} == settings.sizes._asdict()
-    assert read_settings(tmp_path).sizes == settings.sizes
+    assert read_run(tmp_path).settings.sizes == settings.sizes
 
 
 def test_help_tells_the_learners_own():

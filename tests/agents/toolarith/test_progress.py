@@ -8,7 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agents.common.files import read_rows
 from agents.toolarith import progress
-from agents.toolarith.progress import STEPS, make_logger, read_evaluations
+from agents.toolarith.progress import STEPS, make_logger
+from agents.toolarith.runs import read_run
 
 
 def run(folder, **settings):
@@ -43,7 +44,8 @@ def test_every_learner_logs_as_often(algo, tmp_path, monkeypatch):
 @pytest.mark.parametrize("algo", ["recurrent_a2c", "dqn"])
 def test_evaluations_are_logged_at_their_step_and_the_last_one_too(algo, tmp_path):
     run(tmp_path, algo=algo, total_timesteps=2_000)
-    scores = {row["timesteps"]: row["success_rate"] for row in read_evaluations(tmp_path)}
+    evaluations = read_run(tmp_path).read_evaluations()
+    scores = {row["timesteps"]: row["success_rate"] for row in evaluations}
     assert len(scores) == 4
     assert scores == {
         row[STEPS]: row["eval/stage0_success_rate"]

@@ -9,21 +9,20 @@ import sys
 import pytest
 import torch as th
 from conftest import ROOT
-from running import no_file_longer_than, run, script, short
+from running import evaluated_steps, no_file_longer_than, run, script, short
 
 from agents.toolarith import runs
 from agents.toolarith.model_files import saved_timesteps
-from agents.toolarith.progress import read_evaluations
-from agents.toolarith.runs import newest_run, open_run, read_settings
-from agents.toolarith.training import TrainSettings
+from agents.toolarith.runs import find_run, open_run, read_run
+from agents.toolarith.settings import TrainSettings
 
 KIND = "ToolArith-v0_maskable_recurrent_ppo_seed0"
 
 
 def begin(settings):
     """Leave the folder of a run that was killed before its first checkpoint."""
-    with open_run(settings) as folder:
-        return folder
+    with open_run(settings) as opened:
+        return opened
 
 
 # ----------------------------------------------------------------------------- default folders
@@ -37,8 +36,9 @@ def here(tmp_path, monkeypatch):
 
 
 def test_default_folders_are_numbered(here):
-    assert [str(begin(TrainSettings())) for _ in range(2)] == [f"runs/{KIND}_{n}" for n in (1, 2)]
-    assert begin(TrainSettings(seed=1)).name == KIND.replace("seed0", "seed1") + "_1"
+    for number in (1, 2):
+        assert str(begin(TrainSettings()).folder) == f"runs/{KIND}_{number}"
+    assert begin(TrainSettings(seed=1)).folder.name == KIND.replace("seed0", "seed1") + "_1"
 
 
 def test_gaps_in_the_numbers_confuse_nobody(here):
@@ -46,17 +46,25 @@ def test_gaps_in_the_numbers_confuse_nobody(here):
         (here / "runs" / f"{KIND}_{number}").mkdir(parents=True)
     begin(TrainSettings(out=here / "runs" / f"{KIND}_9"))
     begin(TrainSettings(out=here / "runs" / f"{KIND}_2"))
-    assert newest_run(TrainSettings()).name == f"{KIND}_9"  # there is no run in the tenth
-    assert begin(TrainSettings()).name == f"{KIND}_11"
-    assert newest_run(TrainSettings()).name == f"{KIND}_11"
+    assert find_run(TrainSettings()).folder.name == f"{KIND}_9"  # there is no run in the tenth
+    assert begin(TrainSettings()).folder.name == f"{KIND}_11"
+    assert find_run(TrainSettings()).folder.name == f"{KIND}_11"
     with pytest.raises(FileNotFoundError, match="no run ToolArith-v0_a2c_seed3_N to resume"):
         begin(TrainSettings(algo="a2c", seed=3, resume=True))
 
 
 def test_runs_that_start_at_the_same_time_take_different_folders(here, monkeypatch):
-    monkeypatch.setattr(runs, "_numbered", lambda settings: [])  # seen by both before either
-    with open_run(TrainSettings()) as first, open_run(TrainSettings()) as second:
-        assert (first.name, second.name) == (f"{KIND}_1", f"{KIND}_2")
+    made_folder, others = runs.made_folder, []
+
+    def made_just_after_another(folder):
+        if not others:
+            folder.mkdir(parents=True)
+            others.append(folder.name)
+        return made_folder(folder)
+
+    monkeypatch.setattr(runs, "made_folder", made_just_after_another)
+    assert begin(TrainSettings()).folder.name == f"{KIND}_2"
+    assert others == [f"{KIND}_1"]
 
 
 # ----------------------------------------------------------------------------- --out
@@ -95,7 +103,7 @@ def test_runs_are_not_overwritten_or_mixed_up(tmp_path):
     with pytest.raises(ValueError, match="has seed 1, not 2"):
         begin(short(tmp_path, seed=2, resume=True))
     assert (tmp_path / "settings.json").read_text() == saved
-    with pytest.raises(FileNotFoundError, match="no run to resume"):
+    with pytest.raises(FileNotFoundError, match=r"no run in .*elsewhere"):
         begin(short(tmp_path / "elsewhere", resume=True))
     assert not (tmp_path / "elsewhere").exists()
 
@@ -117,9 +125,9 @@ def test_half_written_files_of_a_killed_run_are_removed(tmp_path):
 
 
 def fail(settings, begun=()):
-    with contextlib.suppress(MemoryError), open_run(settings) as folder:
+    with contextlib.suppress(MemoryError), open_run(settings) as opened:
         for name in begun:
-            (folder / name).touch()
+            (opened.folder / name).touch()
         raise MemoryError
 
 
@@ -132,7 +140,7 @@ def test_a_run_that_never_began_leaves_its_folder_free(tmp_path):
     fail(short(out))
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
     fail(short(out), begun=["checkpoint.zip"])
-    assert read_settings(out) == short(None, history=0)
+    assert read_run(out).settings == short(None, history=0)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +222,7 @@ def test_a_resumed_run_keeps_its_settings_but_what_is_given_counts(asked, tmp_pa
     longer = asked(*given, "--total-timesteps", 500_000, "--device", "auto")
     assert (longer.total_timesteps, longer.device) == (500_000, "auto")
     begin(longer)
-    assert read_settings(tmp_path).total_timesteps == 500_000
+    assert read_run(tmp_path).settings.total_timesteps == 500_000
     assert asked(*given, "--seed", 5, "--algo", "ppo").seed == 5
     for option, value, kept in (
         ("seed", 0, 5),
@@ -274,7 +282,7 @@ def test_damaged_settings_are_told_in_a_line(tmp_path, text, message):
 def test_settings_that_are_a_folder(tmp_path):
     (tmp_path / "settings.json").mkdir()
     with pytest.raises(ValueError, match=r"settings\.json is damaged: .*directory"):
-        read_settings(tmp_path)
+        read_run(tmp_path)
 
 
 def test_a_seed_near_the_last_one_can_go_on(tmp_path):
@@ -311,7 +319,7 @@ def test_a_run_goes_on_when_there_is_room_again(tmp_path):
     assert (tmp_path / "checkpoint.zip").read_bytes() == before["checkpoint.zip"]
     assert saved_timesteps(tmp_path / "checkpoint.zip") == 512
     assert run(longer).num_timesteps == 1_024
-    assert [row["timesteps"] for row in read_evaluations(tmp_path)] == [256, 512, 768, 1_024]
+    assert evaluated_steps(tmp_path) == [256, 512, 768, 1_024]
 
 
 def test_no_room_for_the_settings(tmp_path):

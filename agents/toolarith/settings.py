@@ -1,0 +1,141 @@
+"""What can be asked for of a training run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agents.common.devices import check_device
+from agents.toolarith.algorithms import ALGORITHMS, Sizes, knows_masks
+from agents.toolarith.policy import ToolArithGruPolicy
+from toolenv_gym import rules
+from toolenv_gym.arguments import check_shaping, check_stages
+from toolenv_gym.oracle import Task
+
+SEEDS = 2**32  # as many as NumPy's global generator takes
+
+WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
+AlgorithmName = Literal[
+    "maskable_recurrent_ppo",
+    "recurrent_a2c",
+    "recurrent_ppo",
+    "recurrent_ppo_lstm",
+    "ppo",
+    "a2c",
+    "dqn",
+    "qr_dqn",
+    "trpo",
+    "maskable_ppo",
+]
+
+
+@dataclass
+class TrainSettings:
+    """Train an agent and evaluate it exactly."""
+
+    algo: AlgorithmName = "maskable_recurrent_ppo"
+    """learner; it and recurrent_a2c are ours and have, as recurrent_ppo, the published network"""
+    env: WorldName = "ToolArith-v0"
+    """id of the world: published or described rules"""
+    stage: tuple[int, ...] = (0, 1, 2)
+    """stages to train on, in the order of the curriculum"""
+    curriculum: Literal["mixed", "threshold", "published", "guided"] | None = None
+    """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
+    guided: mixed, and masks lead through ever fewer first steps. By default guided for
+    ToolArithMemory-v0, mixed for ToolArith-v0"""
+    history: int | None = None
+    """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
+    as it is (for recurrent_ppo_lstm always one at least). By default 7 for maskable_ppo, 0 for the
+    others"""
+    shaping: float = rules.SHAPING
+    """weight of the milestones in the reward of training"""
+    masks: bool = False
+    """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
+    guided)"""
+    n_envs: int | None = None
+    """environments played side by side. By default 64 for recurrent_a2c, a2c, ppo and maskable_ppo,
+    256 for the others"""
+    total_timesteps: int | None = None
+    """environment steps to train for, all environments together. By default 500,000"""
+    seed: int = 0
+    """of the network, the problems and the actions"""
+    device: str = "auto"
+    """cpu, cuda or auto"""
+    threads: int = 1
+    """torch threads; more are slower for networks this small"""
+    evaluate_every: int = 20_000
+    """environment steps between two evaluations, each followed by a checkpoint"""
+    out: Path | None = None
+    """folder of the run; by default a new one in runs/"""
+    resume: bool = False
+    """go on with the killed run in --out (by default the newest of its kind) from its checkpoint"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be, at all or on this machine."""
+        self.check_task()
+        cores = os.cpu_count() or 1
+        if not 1 <= self.threads <= cores:
+            raise ValueError(
+                f"threads must be 1 to {cores}, the cores of this machine, got {self.threads}"
+            )
+        check_device(self.device)
+
+    def check_task(self) -> None:
+        """Raise a ValueError that names what cannot be on any machine."""
+        self.stage = check_stages(self.stage)
+        self.shaping = check_shaping(self.shaping)
+        if self.curriculum == "guided" and self.masks:
+            raise ValueError("the guided curriculum has masks of its own: leave out --masks")
+        if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):
+            raise ValueError(
+                f"{self.algo} knows no masks: for a guided curriculum or --masks take "
+                "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
+            )
+        if self.curriculum == "published" and self.stage != (0, 1, 2):
+            raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
+        sizes = self.sizes
+        at_least_1 = sizes._asdict() | {"evaluate_every": self.evaluate_every}
+        del at_least_1["history"]
+        for name, value in at_least_1.items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if sizes.n_envs > sizes.total_timesteps:
+            raise ValueError(
+                f"n_envs must be at most total_timesteps, a step of each: got {sizes.n_envs} "
+                f"environments for {sizes.total_timesteps} steps"
+            )
+        if sizes.history < 0:
+            raise ValueError(f"history must be at least 0, got {sizes.history}")
+        if sizes.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
+            raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
+        if not 0 <= self.seed < SEEDS:
+            raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
+
+    @property
+    def rule_set(self) -> int:
+        """The rules of the world."""
+        return rules.RULE_SETS[self.env]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """What it is evaluated on, a task a stage."""
+        return [Task(self.rule_set, stage) for stage in sorted(set(self.stage))]
+
+    @property
+    def sizes(self) -> Sizes:
+        """Environments, steps and history: those asked for, or the learner's own."""
+        asked = {name: getattr(self, name) for name in Sizes._fields}
+        given = {name: value for name, value in asked.items() if value is not None}
+        return ALGORITHMS[self.algo].sizes._replace(**given)
+
+    @property
+    def masked(self) -> bool:
+        """Whether only tokens that have an effect are admitted, where nothing is guided."""
+        return self.masks or (self.algo == "maskable_ppo" and self.schedule != "guided")
+
+    @property
+    def schedule(self) -> str:
+        """The curriculum asked for, or the default one."""
+        guidable = knows_masks(self.algo) and not self.masks
+        default = "guided" if self.rule_set == rules.DESCRIBED and guidable else "mixed"
+        return self.curriculum or default
