@@ -28,12 +28,12 @@ RESULTS = ROOT / "docs" / "results"
 
 def play(env, act, seed=0):
     """Return the observations and rewards of an episode; ``act`` is told the observations."""
-    observations, rewards, over = [env.reset(seed=seed)[0]], [], False
-    while not over:
+    observations, rewards, done = [env.reset(seed=seed)[0]], [], False
+    while not done:
         observation, reward, terminated, truncated, _ = env.step(act(observations))
         observations.append(observation)
         rewards.append(reward)
-        over = terminated or truncated
+        done = terminated or truncated
     return observations, rewards
 
 
