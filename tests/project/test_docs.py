@@ -18,6 +18,7 @@ from agents.studies.comparison.runs import BUDGET, VARIANTS
 from agents.studies.comparison.tables import comparison_markdown
 from agents.studies.interventions.figures import save_figures
 from agents.studies.interventions.tables import interventions_markdown
+from agents.toolarith.figures import save_curves
 from toolenv_gym.rules import RULE_SETS
 
 PAGE = ROOT / "docs" / "published_program.md"
@@ -102,21 +103,18 @@ def test_the_learning_curves_end_at_the_optimum():
 
 def draw_figures(ablation, folder):
     """Draw the committed figures anew, from the committed files."""
-    import curves
-
     ablation_figures.save_figure(ablation, 1_200, folder / "ablation.png")
     comparison = read_rows(RESULTS / "comparison.csv")
     comparison_figures.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
-    curves.save_figure(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
+    save_curves(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
     names = ("interventions", "plans", "probes")
     results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
     (folder / "interventions").mkdir()
     save_figures(results, folder / "interventions")
 
 
-def test_the_figures_are_drawn_from_the_results(ablation, monkeypatch, tmp_path):
+def test_the_figures_are_drawn_from_the_results(ablation, tmp_path):
     """All of them, and to the pixel on the matplotlib that drew them."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     draw_figures(ablation, tmp_path)
     committed = sorted(path.relative_to(RESULTS) for path in RESULTS.rglob("*.png"))
     assert committed == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.png"))
