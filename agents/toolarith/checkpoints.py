@@ -108,6 +108,8 @@ def _set_arrays(model: BaseAlgorithm, arrays: Arrays) -> None:
         )
         pair = RNNStates((first, second), (third, fourth))
         model._last_lstm_states = pair  # type: ignore[attr-defined]
+    assert model.env is not None
+    model.env.reset()  # as before any step; the episodes that it begins give way to those saved
     of_envs = {name: arrays[name] for name in arrays if name.startswith(ENVS)}
     _envs(model).restore({name.removeprefix(ENVS): array for name, array in of_envs.items()})
     if isinstance(model.env, OneHotVecEnv):
