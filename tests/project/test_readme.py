@@ -7,6 +7,7 @@ last, in the environment that runs the tests: it is the one that make set up.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def test_what_is_shortened_stands_in_the_readme():
         assert long in printed
 
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -177,7 +178,7 @@ def test_make_targets_of_the_pages(page):
     lines = [line for block in blocks_of(text) for line in block.text.splitlines()]
     commands = inline + [line for line in lines if line.startswith("make ")]
     for command in commands:
-        program, *arguments = command.split(" #")[0].split()
+        program, *arguments = shlex.split(command, comments=True)
         subprocess.run([program, "-n", *arguments], cwd=ROOT, check=True, capture_output=True)
 
 
