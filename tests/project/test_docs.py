@@ -12,7 +12,7 @@ import toolenv_gym.env
 from agents.common.files import read_rows
 from agents.studies.ablation import figures as ablation_figures
 from agents.studies.ablation.runs import variants
-from agents.studies.ablation.tables import summarise
+from agents.studies.ablation.tables import ablation_markdown, summarise, unsettled
 from agents.studies.comparison import figures as comparison_figures
 from agents.studies.comparison.runs import BUDGET, VARIANTS
 from agents.studies.comparison.tables import comparison_markdown
@@ -60,6 +60,7 @@ def test_the_tables_of_the_page_are_those_of_the_results(ablation):
     tables = (RESULTS / "ablation.md").read_text()
     for table in tables.strip().split("\n\n"):
         assert table in PAGE.read_text()
+    assert tables == ablation_markdown(ablation, unsettled(rows))
     for summary in ablation:
         cell = f"{summary.mean:.3f} [{summary.low:.3f}, {summary.high:.3f}]"
         (line,) = [line for line in tables.splitlines() if f"| {summary.variant} | " in line][:1]

@@ -11,11 +11,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 README = (ROOT / "README.md").read_text()
 
@@ -85,6 +88,27 @@ class Reader:
         (environment / "ready").touch()  # newer than what it is made of: nothing is installed
         self.variables["PYTHONPATH"] = str(self.folder)  # what is installed is the tests' checkout
 
+    def lines(self, text: str) -> None:
+        """Type the lines of a block one by one."""
+        for line in text.splitlines():
+            if line.startswith("pip install ") and "VIRTUAL_ENV" in self.variables:
+                self.provide(line)
+            self.shell(line)
+
+    def provide(self, command: str) -> None:
+        """Lay what a command installs, but the package itself, into the environment beforehand.
+
+        It is taken from the environment of the tests, so that pip finds it there and downloads
+        nothing. What the package does not declare is not laid there; what is missing, pip installs.
+        """
+        site = next(Path(self.variables["VIRTUAL_ENV"]).glob("lib/python*/site-packages"))
+        extras = set(re.findall(r"\[(\w+)\]", command))
+        for needed in requirements_of("toolenv-gym", extras):
+            names = {file.parts[0] for file in needed.files or []} - {"..", "__pycache__"}
+            if not any((site / name).exists() for name in names):
+                for name in names:
+                    (site / name).symlink_to(needed.locate_file(name))
+
     def shell(self, text: str) -> None:
         kept = self.folder.parent / "variables"
         self.run("bash", "-e", "-c", f"{text}\nenv -0 > '{kept}'")
@@ -106,6 +130,24 @@ class Reader:
         )
         assert done.returncode == 0, f"{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
         return done.stdout
+
+
+def requirements_of(name: str, extras: Iterable[str]) -> list[Distribution]:
+    """Return the distributions here that one needs, directly or not, without itself."""
+    found: dict[str, Distribution] = {}
+    asked = {(name, extra) for extra in ("", *extras)}
+    missing = set(asked)
+    while missing:
+        here, extra = missing.pop()
+        for text in distribution(here).requires or []:
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                found[needed.name] = distribution(needed.name)
+                new = {(needed.name, each) for each in ("", *needed.extras)} - asked
+                asked |= new
+                missing |= new
+    found.pop(name, None)
+    return list(found.values())
 
 
 def copy_checkout(folder: Path) -> None:
@@ -156,7 +198,7 @@ def test_blocks_of_the_readme(reader, number):
         reader.python(shortened(block.text))
     else:
         assert block.language == "sh"
-        reader.shell(shortened(block.text))
+        reader.lines(shortened(block.text))
     if number == 0:  # nothing but the package, outside the checkout
         reader.run("python", "-I", "-c", OUTSIDE)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
 from agents.common.files import Row
-from agents.common.tables import markdown_table
+from agents.common.tables import by_columns, markdown_table
 from agents.studies.ablation.runs import CHECKPOINTS, variants
 from toolenv_gym import rules
 
@@ -28,20 +29,24 @@ class Summary:
     high: float
 
 
-def summarise(rows: Sequence[Row], checkpoint: int = CHECKPOINTS) -> list[Summary]:
-    """Return a summary of the success rates at a checkpoint, for each variant and stage.
+class Move(NamedTuple):
+    """An interquartile mean of the success rate that moved since the checkpoint before the last."""
+
+    variant: str
+    stage: int
+    before: float
+    last: float
+
+
+def summarise(rows: Sequence[Row]) -> list[Summary]:
+    """Return a summary of the success rates at the end, for each variant and stage.
 
     Percentile bootstrap intervals are rliable's (Agarwal et al. 2021, arXiv:2108.13264), over the
     seeds of one variant and stage.
     """
     from rliable import library  # takes some seconds to import
 
-    rates: dict[tuple[str, int], list[float]] = {}
-    for row in rows:
-        if row["update"] * CHECKPOINTS == row["updates"] * checkpoint:
-            rates.setdefault((row["variant"], row["stage"]), []).append(row["success_rate"])
-    order = [(variant.name, stage) for variant in variants() for stage in range(rules.N_STAGES)]
-    scores = {name: np.array([rates[name]]).T for name in order if name in rates}
+    scores = {name: rates[:, np.newaxis] for name, rates in _rates(rows, CHECKPOINTS).items()}
     # rliable draws its bootstrap from NumPy's global stream, whatever random state it is given.
     state = np.random.get_state()
     np.random.seed(0)
@@ -55,6 +60,24 @@ def summarise(rows: Sequence[Row], checkpoint: int = CHECKPOINTS) -> list[Summar
     ]
 
 
+def unsettled(rows: Sequence[Row], tolerance: float = 0.05) -> list[Move]:
+    """Return the means that moved by more than the tolerance since the checkpoint before."""
+    before, last = (_rates(rows, checkpoint) for checkpoint in (CHECKPOINTS - 1, CHECKPOINTS))
+    moves = [
+        Move(*name, interquartile_mean(before[name]), interquartile_mean(last[name]))
+        for name in last
+    ]
+    return [move for move in moves if abs(move.before - move.last) > tolerance]
+
+
+def _rates(rows: Sequence[Row], checkpoint: int) -> dict[tuple[str, int], npt.NDArray[np.float64]]:
+    """Return the success rates of all seeds at a checkpoint, by variant and stage."""
+    chosen = [row for row in rows if row["update"] * CHECKPOINTS == row["updates"] * checkpoint]
+    rates = by_columns(chosen, ("variant", "stage"), "success_rate")
+    order = [(variant.name, stage) for variant in variants() for stage in range(rules.N_STAGES)]
+    return {name: np.array(rates[name]) for name in order if name in rates}
+
+
 def interquartile_mean(values: npt.NDArray[np.float64]) -> float:
     """Return the mean without the lowest and the highest quarter, each rounded down.
 
@@ -62,12 +85,6 @@ def interquartile_mean(values: npt.NDArray[np.float64]) -> float:
     """
     cut = values.size // 4
     return float(np.sort(values, axis=None)[cut : values.size - cut].mean())
-
-
-def unsettled(rows: Sequence[Row], tolerance: float = 0.05) -> list[tuple[Summary, Summary]]:
-    """Return the summaries that moved by more than the tolerance since the checkpoint before."""
-    pairs = zip(summarise(rows, CHECKPOINTS - 1), summarise(rows), strict=True)
-    return [(before, last) for before, last in pairs if abs(before.mean - last.mean) > tolerance]
 
 
 def summary_table(summaries: Sequence[Summary]) -> Table:
@@ -80,16 +97,13 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
     return table
 
 
-def ablation_markdown(
-    summaries: Sequence[Summary], moves: Sequence[tuple[Summary, Summary]]
-) -> str:
+def ablation_markdown(summaries: Sequence[Summary], moves: Sequence[Move]) -> str:
     """Return two tables for a page: the success rates, and which of them still moved at the end.
 
     :param moves: of :func:`unsettled`
     """
     moved = [
-        [last.variant, str(last.stage), f"{before.mean:.3f}", f"{last.mean:.3f}"]
-        for before, last in moves
+        [move.variant, str(move.stage), f"{move.before:.3f}", f"{move.last:.3f}"] for move in moves
     ]
     tables = (
         markdown_table(HEADER, _cells(summaries)),

@@ -91,7 +91,7 @@ def read_until_closed(terminal):
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_ends_training_with_a_checkpoint_and_the_command_that_resumes(tmp_path, number):
     out = tmp_path / "my [red] run"
-    arguments = ["--out", out, "--stage", 0, "--n-envs", 4, "--device", "cpu"]
+    arguments = ["--out", out, "--stage", 0, "--n-envs", 256, "--device", "cpu"]
     command = [sys.executable, ROOT / "scripts" / "train.py", *map(str, arguments)]
     terminal, theirs = pty.openpty()
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs)

@@ -1,15 +1,12 @@
 """The comparison of learners: what is run, and what a finished one leaves."""
 
-import subprocess
-import sys
-
 import pytest
 from conftest import ROOT
+from running import run_script
 
-from agents.common.files import read_rows
-from agents.common.parallel import run_missing
+from agents.common.files import read_rows, write_rows
 from agents.studies.comparison.runs import VARIANTS, Job, run
-from agents.toolarith.training import TrainSettings
+from agents.toolarith.settings import TrainSettings
 
 STAGE_SIZES = [1_000, 10_000, 100_000]
 
@@ -35,40 +32,22 @@ def test_rows_of_a_run_and_of_the_same_run_resumed(tmp_path):
         assert row | {"seconds": 0} == other | {"seconds": 0}
 
 
-def test_the_script_writes_results_table_and_figure(tmp_path):
-    out = tmp_path / "comparison.csv"
-    arguments = ["--variants", "guided", "A2C on the token history", "--seeds", "1"]
-    arguments += ["--budget", "2048", "--runs", tmp_path / "runs", "--out", out]
-    command = [sys.executable, ROOT / "scripts" / "compare.py", *arguments]
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert [row["variant"] for row in read_rows(out)] == (
-            ["guided"] * 3 + ["A2C on the token history"] * 3
-            if read_rows(out)[0]["variant"] == "guided"
-            else ["A2C on the token history"] * 3 + ["guided"] * 3
-        )
+def test_the_script_runs_what_is_missing_and_shows_all(tmp_path, monkeypatch):
+    """Of two learners one has finished before; nothing of it is run again."""
+    out, missing = tmp_path / "comparison.csv", "A2C on the token history"
+    committed = read_rows(ROOT / "docs" / "results" / "comparison.csv")
+    finished = [row for row in committed if (row["variant"], row["seed"]) == ("guided", 0)]
+    finished = [row | {"budget": 1_024} for row in finished]
+    write_rows(out, finished)
+    arguments = ["--variants", "guided", missing, "--seeds", 1, "--processes", 1]
+    arguments += ["--budget", 1_024, "--runs", tmp_path / "runs", "--out", out]
+    for _ in range(2):  # the second time there is nothing to run
+        assert run_script(monkeypatch, "scripts/compare.py", *arguments) == 0
+        rows = read_rows(out)
+        assert rows[:3] == finished
+        assert [(row["variant"], row["stage"]) for row in rows[3:]] == [
+            (missing, stage) for stage in range(3)
+        ]
     table = out.with_suffix(".md").read_text().splitlines()
-    assert [line.split(" | ")[0] for line in table[2:]] == [
-        "| guided",
-        "| A2C on the token history",
-    ]
+    assert [line.split(" | ")[0] for line in table[2:]] == ["| guided", f"| {missing}"]
     assert out.with_suffix(".png").exists()
-
-
-def square(job):
-    return [{"number": job, "square": job * job}]
-
-
-def test_only_what_is_missing_is_run(tmp_path):
-    file = tmp_path / "squares.csv"
-    jobs = [3, 4]
-    assert list(run_missing(square, jobs, lambda row: row["number"], file, 2)) == [
-        (0, 2),
-        (1, 2),
-        (2, 2),
-    ]
-    before = read_rows(file)
-    jobs = [4, 5, 3]
-    assert list(run_missing(square, jobs, lambda row: row["number"], file, 1)) == [(2, 3), (3, 3)]
-    assert read_rows(file) == [*before, {"number": 5, "square": 25}]

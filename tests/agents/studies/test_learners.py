@@ -1,14 +1,11 @@
 """Every learner's own defaults: where they come from, who is told, what is run with them."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
 from running import run as run_training
+from running import run_script
 
 from agents.studies.learners.runs import Job, run
 from agents.toolarith.algorithms import ALGORITHMS, Sizes
@@ -36,10 +33,10 @@ def test_what_is_not_asked_for_is_the_learners_own(algo, tmp_path):
     assert read_run(tmp_path).settings.sizes == settings.sizes
 
 
-def test_help_tells_the_learners_own():
-    script = [sys.executable, ROOT / "scripts" / "train.py", "--help"]
-    wide = os.environ | {"COLUMNS": "1000"}
-    shown = subprocess.run(script, capture_output=True, text=True, env=wide).stdout
+def test_help_tells_the_learners_own(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "1000")
+    run_script(monkeypatch, "scripts/train.py", "--help")
+    shown = capsys.readouterr().out
     for name in Sizes._fields:
         explained = shown.split(f"--{name.replace('_', '-')} {{None}}|INT")[-1]
         told = explained.split("By default ")[1].split("(default")[0]

@@ -4,14 +4,12 @@ import base64
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 import zipfile
 
 import pytest
 import torch as th
-from conftest import ROOT
-from running import begin, run_script
+from running import begin, run_script, script
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.env_util import make_vec_env
 from tampering import Bomb, hardly_trained, rewritten
@@ -104,10 +102,7 @@ def test_studying_runs_nothing(planted, monkeypatch, tmp_path):
 
 def test_resuming_runs_nothing(planted):
     folder, marker = planted
-    command = [sys.executable, ROOT / "scripts" / "train.py", "--out", folder, "--resume"]
-    done = subprocess.run(
-        [*command, "--total-timesteps", "640"], capture_output=True, text=True, check=False
-    )
+    done = script("train.py", "--out", folder, "--resume", "--total-timesteps", 640)
     assert done.returncode == 0, done.stderr
     assert saved_timesteps(folder / "model.zip") == 640
     assert not marker.exists()
