@@ -56,6 +56,7 @@ curves: $(WORLDS:%=runs/curves/%/scores.csv) ## train one agent a world; draw th
 bench: $(READY) ## the speed of environments and learners, into docs/performance.md (15 minutes)
 	$(BIN)/python benchmarks/environments.py --out docs/results/bench_environments.json
 	$(BIN)/python benchmarks/learners.py --out docs/results/bench_learners.json
+	$(BIN)/python benchmarks/gru.py --out docs/results/bench_gru.json
 	$(BIN)/python benchmarks/page.py
 
 bench-published: $(READY) ## the speed and memory of the published baseline

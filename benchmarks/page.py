@@ -88,7 +88,26 @@ def gpu() -> str:
     return f"{markdown_table(header, rows)}\n{figures['machine']}.\n"
 
 
-TABLES = {"environments": environments, "learners": learners, "gpu": gpu}
+def gru() -> str:
+    """Return the table of the GRU's times by the length and number of sequences."""
+    figures = load("bench_gru")
+    ways = ("ours", "packed", "equal", "lstm")
+    rows = []
+    for shape, times in figures.items():
+        if " x " in shape:
+            each = [times[way]["forward_ms"] + times[way]["backward_ms"] for way in ways]
+            rows.append([shape.replace("x", "×"), *(f"{time:,.1f}" for time in each)])
+    header = [
+        "steps × sequences",
+        "ours",
+        "nn.GRU, packed",
+        "nn.GRU, tensor",
+        "nn.LSTM, tensor",
+    ]
+    return f"{markdown_table(header, rows)}\n{figures['machine']}.\n"
+
+
+TABLES = {"environments": environments, "learners": learners, "gru": gru, "gpu": gpu}
 
 
 def fill(page: str) -> str:
