@@ -2,7 +2,7 @@
 
     python benchmarks/gru.py
 
-- ours: GruSequence on packed sequences, as the GRU policies train with it on a CPU;
+- ours: gru_sequences on packed sequences, as the GRU policies train with it on a CPU;
 - packed: nn.GRU on the same packed sequences;
 - equal: nn.GRU on a tensor of sequences of equal length, which minibatches seldom are;
 - lstm: nn.LSTM on such a tensor, for which torch has a fused kernel.
@@ -23,7 +23,7 @@ from machine import describe_machine, keep
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from agents.common.gru_kernel import GruSequence
+from agents.common.gru_kernel import gru_sequences
 
 Way = Callable[[th.Tensor, th.Tensor], th.Tensor]
 
@@ -50,12 +50,11 @@ def ways(settings: BenchmarkSettings) -> dict[str, Way]:
     """Return functions of inputs, shape (length, n_seq, features), and states (1, n_seq, units)."""
     gru = nn.GRU(settings.features, settings.hidden_size)
     lstm = nn.LSTM(settings.features, settings.hidden_size)
-    apply: Any = GruSequence.apply
 
     def ours(inputs: th.Tensor, states: th.Tensor) -> th.Tensor:
         input_weight, weight, input_bias, bias = gru.all_weights[0]
         gates = nn.functional.linear(inputs.flatten(end_dim=1), input_weight, input_bias)
-        outputs: th.Tensor = apply(gates, states[0], weight, bias, sizes(inputs))
+        outputs: th.Tensor = gru_sequences(gates, states[0], weight, bias, sizes(inputs))
         return outputs
 
     def packed(inputs: th.Tensor, states: th.Tensor) -> th.Tensor:

@@ -27,7 +27,7 @@ import torch as th
 from torch import nn
 from torch.nn import functional
 
-from agents.common.gru_kernel import GruSequence, gru_gradients, gru_step
+from agents.common.gru_kernel import gru_gradients, gru_sequences, gru_step
 from agents.published.schedule import STAGE_BLOCKS
 from toolenv_gym import rules
 from toolenv_gym.compiled import EpisodeBatch
@@ -210,11 +210,8 @@ class Network(nn.Module):
         The cell is torch's: nn.GRU, equation by equation.
         """
         _, weight, _, bias = self.rnn.all_weights[0]
-        run: Any = GruSequence.apply
-        states: th.Tensor = run(
-            functional.embedding(token, gates), hidden, weight, bias, [len(token)]
-        )
-        return states
+        read = functional.embedding(token, gates)
+        return gru_sequences(read, hidden, weight, bias, [len(token)])
 
 
 class Rollout(NamedTuple):

@@ -19,7 +19,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional
 
-from agents.common.gru_kernel import BatchSizes, GruSequence
+from agents.common.gru_kernel import BatchSizes, gru_sequences
 from agents.recurrent.episode_buffer import EpisodeSamples
 from agents.recurrent.masking import masking
 from agents.recurrent.packed import Evaluation, evaluate_packed
@@ -242,6 +242,10 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
         :return: the outputs, shape (n_seq * length, hidden_size), and the states after them
         """
         n_seq = hidden.shape[1]
+        if len(features) == n_seq:
+            return self._sequences(
+                gru, features, self._restart(obs, hidden, episode_starts), [n_seq]
+            )
         features = features.reshape(n_seq, -1, features.shape[-1]).transpose(0, 1)
         starts = episode_starts.reshape(n_seq, -1).T
         length = starts.shape[0]
@@ -251,7 +255,7 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
         hidden = restart(hidden, 0)
         # RecurrentPPO cuts its sequences where episodes start: it always takes the fused call.
-        if length == 1 or not starts[1:].any():
+        if not starts[1:].any():
             sizes = [n_seq] * length
             outputs, hidden = self._sequences(gru, features.flatten(end_dim=1), hidden, sizes)
         else:
@@ -265,8 +269,14 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
 
     def _restart(self, obs: PyTorchObs, hidden: th.Tensor, episode_starts: th.Tensor) -> th.Tensor:
         """Return the hidden states, those of a new episode where one starts."""
-        started = episode_starts.bool().view(1, -1, 1)
-        return th.where(started, self.initial_state(obs).type_as(hidden), hidden)
+        tracing: Any = th.jit.is_tracing  # type: ignore[attr-defined]
+        if tracing():  # a trace knows nothing that depends on the values
+            started = episode_starts.bool().view(1, -1, 1)
+            return th.where(started, self.initial_state(obs).type_as(hidden), hidden)
+        rows = episode_starts.nonzero().squeeze(1)
+        if len(rows) == 0:
+            return hidden
+        return hidden.index_copy(1, rows, self.initial_state(_part(obs, rows)).type_as(hidden))
 
     def _sequences(
         self, gru: nn.GRU, inputs: th.Tensor, hidden: th.Tensor, batch_sizes: BatchSizes
@@ -288,15 +298,13 @@ class GruActorCriticPolicy(RecurrentActorCriticPolicy):
             return outputs.data, hidden
         first, *others = gru.all_weights
         gates = self._input_gates(inputs, first[0], first[2])
-        run: Any = GruSequence.apply
-        states = [run(gates, hidden[0], first[1], first[3], batch_sizes)]
+        states = [gru_sequences(gates, hidden[0], first[1], first[3], batch_sizes)]
         for start, (input_weight, weight, input_bias, bias) in zip(hidden[1:], others, strict=True):
             gates = functional.linear(states[-1], input_weight, input_bias)
-            states.append(run(gates, start, weight, bias, batch_sizes))
+            states.append(gru_sequences(gates, start, weight, bias, batch_sizes))
         return states[-1], th.stack([state[-batch_sizes[-1] :] for state in states])
 
-    @staticmethod
-    def _run_by_torch(inputs: th.Tensor, batch_sizes: BatchSizes) -> bool:
+    def _run_by_torch(self, inputs: th.Tensor, batch_sizes: BatchSizes) -> bool:
         """Return whether to leave it to torch's own GRU.
 
         On a GPU it has a fused kernel; on a CPU it is slower only where it goes back in time.

@@ -97,16 +97,16 @@ class RowInfo(dict[str, Any]):
 class FinalInfo(RowInfo):
     """The info of an episode that ended in a step, with its last observation.
 
-    :param infos: of the step, which have ``final_obs`` and ``final_info``
+    :param step: the infos of the step, which have ``final_obs``
+    :param final: its ``final_info``
     :param row: the environment
     """
 
     __slots__ = ("_step",)
 
-    def __init__(self, infos: Infos, row: int) -> None:
-        # Not get(), which would go past a dict that only computes what is indexed.
-        super().__init__(infos["final_info"] if "final_info" in infos else {}, row)  # noqa: SIM401
-        self._step = infos
+    def __init__(self, step: Infos, final: Infos, row: int) -> None:
+        super().__init__(final, row)
+        self._step = step
 
     def _has(self, key: object) -> bool:
         return (key == LAST and bool(self._step)) or super()._has(key)
@@ -124,15 +124,24 @@ class FinalInfo(RowInfo):
         super()._fill()
 
 
-def final_info(infos: Infos, row: int, episode: Infos, truncated: bool) -> FinalInfo:
-    """Return the info of an episode that ended; its own statistics come before ``episode``."""
-    info = FinalInfo(infos, row)
-    info["TimeLimit.truncated"] = truncated
-    if _has(infos, "episode", row):
-        info["episode"] = _value(infos, "episode", row)
-    elif "episode" not in info:
-        info["episode"] = episode
-    return info
+def final_infos(infos: Infos) -> Callable[[int, Infos, bool], FinalInfo]:
+    """Return a function that makes the infos of episodes that ended in a step.
+
+    It takes the environment, the statistics of its episode, before which its own come, and whether
+    the episode was truncated.
+    """
+    # Not get(), which would go past a dict that only computes what is indexed.
+    final = infos["final_info"] if "final_info" in infos else {}  # noqa: SIM401
+    recorded = [each for each in (infos, final) if "episode" in each]
+
+    def make(row: int, episode: Infos, truncated: bool) -> FinalInfo:
+        info = FinalInfo(infos, final, row)
+        info["TimeLimit.truncated"] = truncated
+        own = [each for each in recorded if _has(each, "episode", row)]
+        info["episode"] = _value(own[0], "episode", row) if own else episode
+        return info
+
+    return make
 
 
 class RowInfos(list[Infos]):

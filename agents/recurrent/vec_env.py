@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-from agents.recurrent.row_info import Infos, RowInfo, RowInfos, final_info
+from agents.recurrent.row_info import Infos, RowInfo, RowInfos, final_infos
 
 ACTION_MASKS = "action_masks"  # the method's name that sb3-contrib fixes
 
@@ -244,12 +244,13 @@ class GymVecEnv(VecEnv):
         self._last_resets[dones] = infos
         self._set_reset_infos()
         dones = dones.copy()  # the caller's may be written into
+        make_final = cache(lambda: final_infos(infos))  # only if one is asked for
 
         def info(row: int) -> Infos:
             if not dones[row]:
                 return _running_info(infos, row)
             episode = {"r": round(returns.item(row), 6), "l": lengths.item(row), "t": t}
-            return final_info(infos, row, episode, truncated=truncated.item(row))
+            return make_final()(row, episode, truncated.item(row))
 
         return RowInfos(self.num_envs, info)
 

@@ -104,6 +104,11 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
             inputs = self._token_embedding(inputs.squeeze(1))
         return super()._sequences(gru, inputs, hidden, batch_sizes)
 
+    def _run_by_torch(self, inputs: th.Tensor, batch_sizes: BatchSizes) -> bool:
+        # Single steps of many environments are faster without torch's product of all inputs.
+        is_large = len(inputs) >= 128 and not inputs.is_cuda
+        return not is_large and super()._run_by_torch(inputs, batch_sizes)
+
     def _input_gates(self, inputs: th.Tensor, weight: th.Tensor, bias: th.Tensor) -> th.Tensor:
         # There are but 18 embeddings: what each adds to the gates is worked out once for all.
         table = functional.linear(self._token_embedding.weight, weight, bias)
