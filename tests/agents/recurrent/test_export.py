@@ -176,7 +176,8 @@ def test_the_script_and_the_episode_of_the_page(tmp_path, monkeypatch):
     model = make_model("maskable_recurrent_ppo", env, seed=0, device="cpu")
     model.save(tmp_path / "model.zip")
     command = [sys.executable, ROOT / "scripts" / "export.py", tmp_path / "model.zip"]
-    done = subprocess.run([*command, "--stage", "0"], capture_output=True, text=True)
+    command += ["--algo", "maskable_recurrent_ppo", "--stage", "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "stage 0: 0 of 1,000 problems played otherwise" in done.stdout
 
