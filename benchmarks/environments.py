@@ -3,8 +3,9 @@
     python benchmarks/environments.py
 
 The vector environment against the native vector environment of CartPole-v1, both in their default
-autoreset mode; the scalar one, as ``gymnasium.make`` gives it, against FrozenLake-v1. One thread;
-the two sides take turns in one process, and what counts is the median ratio of a pair of turns.
+autoreset mode, and once more with copy=False, which writes the results into the same arrays; the
+scalar one, as ``gymnasium.make`` gives it, against FrozenLake-v1. One thread; the two sides take
+turns in one process, and what counts is the median ratio of a pair of turns.
 The bound is the time that NumPy takes to fill fresh arrays as large as those that a step writes.
 """
 
@@ -114,6 +115,8 @@ def main() -> None:
         row = compare(ours, theirs, settings.turns)
         row["share_of_bound"] = row["steps_per_second"] / bound(num_envs)
         figures[f"vector_{num_envs}"] = row
+        ours = vector_turn("ToolArith-v0", num_envs, settings.steps, stage=2, copy=False)
+        figures[f"reused_{num_envs}"] = compare(ours, theirs, settings.turns)
     for env_id in ("ToolArith-v0", "ToolArithMemory-v0"):
         ours = scalar_turn(env_id, settings.steps // 10, stage=2)
         theirs = scalar_turn("FrozenLake-v1", settings.steps // 10)

@@ -36,8 +36,8 @@ from agents.recurrent.ppo import MaskableRecurrentPPO
 from agents.toolarith.algorithms import make_training_env
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.policy import ToolArithGruPolicy
-from toolenv_gym import rules
 from toolenv_gym.oracle import Task
+from toolenv_gym.worlds import published
 
 WORLD, STAGE = "ToolArith-v0", 2
 LSTM = {"lstm_hidden_size": 96}
@@ -124,9 +124,7 @@ class UntilLearnt(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.seconds += time.perf_counter() - self._start
-        self.learnt = (
-            evaluate(self.model, Task(rules.PUBLISHED, STAGE), 1_000).normalized_return >= 0.99
-        )
+        self.learnt = evaluate(self.model, Task(published, STAGE), 1_000).normalized_return >= 0.99
         self._start = time.perf_counter()
 
 

@@ -42,6 +42,9 @@ def environments() -> str:
         if kind == "vector":
             bound = f"{row['share_of_bound']:.0%}"
             names = [f"ToolArith-v0, {int(what):,} side by side", "CartPole-v1, native vector env"]
+        elif kind == "reused":
+            bound = ""
+            names = [f"the same, `copy=False`, {int(what):,}", "CartPole-v1, native vector env"]
         elif kind == "scalar":
             bound = ""
             names = [f"{what}, one, `gym.make`", "FrozenLake-v1"]

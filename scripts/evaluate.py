@@ -10,7 +10,7 @@ from saved import SavedModelSettings
 
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.tables import score_table
-from toolenv_gym import rules
+from toolenv_gym.worlds import WORLDS
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
         stop(error)
     console = Console()
     console.print(f"{settings.model}: {algo} on {env_id}")
-    console.print(score_table(scores, rules.RULE_SETS[env_id]))
+    console.print(score_table(scores, WORLDS[env_id]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from agents.toolarith.evaluation import Episodes, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, film_episodes, sample_problems
 from agents.toolarith.figures import save_video
 from agents.toolarith.tables import episode_table
-from toolenv_gym import rules
+from toolenv_gym.worlds import WORLDS
 
 
 @dataclass
@@ -42,13 +42,13 @@ def main() -> None:
         settings.check()
         _, model, env_id, tasks = settings.open()
         for task in tasks:
-            digits = sample_problems(task.stage, settings.episodes, settings.seed)
-            episodes = greedy_episodes(model, task, digits, settings.masks)
+            problems = sample_problems(task, settings.episodes, settings.seed)
+            episodes = greedy_episodes(model, task, problems, settings.masks)
             rows += explain_episodes(task, episodes)
             if settings.video is not None:
                 first: Any = (column[:1] for column in episodes)
                 frames += film_episodes(env_id, task.stage, Episodes(*first))
-        wide_console().print(episode_table(rows, rules.RULE_SETS[env_id]))
+        wide_console().print(episode_table(rows, WORLDS[env_id]))
         if settings.video is not None:
             save_video(frames, settings.video)
             print(f"Filmed into {settings.video}")

@@ -16,7 +16,6 @@ from saved import SavedModelSettings
 
 from agents.recurrent.export import OnnxPolicy, export_onnx
 from agents.toolarith.evaluation import greedy_episodes
-from toolenv_gym import oracle
 
 
 @dataclass
@@ -40,13 +39,14 @@ def main() -> None:
         print(f"{settings.file} is written")
         exported = OnnxPolicy(settings.file, model.observation_space)
         for task in tasks:
-            digits = oracle.all_digits(task.stage)
+            problems = task.numbers
             players: tuple[Any, ...] = (model, exported)
             tokens, others = (
-                greedy_episodes(player, task, digits, settings.masks).tokens for player in players
+                greedy_episodes(player, task, problems, settings.masks).tokens for player in players
             )
             different = int((tokens != others).any(axis=1).sum())
-            print(f"stage {task.stage}: {different:,} of {len(digits):,} problems played otherwise")
+            played = f"{different:,} of {len(problems):,} problems played otherwise"
+            print(f"stage {task.stage}: {played}")
             differences += different
     except (OSError, ValueError) as error:
         stop(error)

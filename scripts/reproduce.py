@@ -20,7 +20,6 @@ from agents.common.devices import check_device
 from agents.common.files import write_rows
 from agents.published.a2c import (
     FINAL_PROBLEMS,
-    Outcomes,
     PublishedA2C,
     Report,
     Settings,
@@ -33,9 +32,10 @@ from agents.toolarith.evaluation import Score
 from agents.toolarith.figures import save_learning_curves
 from agents.toolarith.runs import made_folder
 from agents.toolarith.tables import score_table
-from toolenv_gym import rules
 from toolenv_gym.oracle import Task, mean_best_return
+from toolenv_gym.sequences import Outcomes
 from toolenv_gym.tokens import TOKEN_TEXTS
+from toolenv_gym.worlds import published
 
 
 @dataclass
@@ -69,7 +69,7 @@ def main() -> None:
     console = Console(width=150)
     device = str(get_device(given.device))
     program = PublishedA2C(Settings(seed=given.seed, updates=given.updates, device=device))
-    optima = [mean_best_return(Task(rules.PUBLISHED, stage)) for stage in range(rules.N_STAGES)]
+    optima = [mean_best_return(Task(published, stage)) for stage in range(published.N_STAGES)]
 
     console.print("As published: acc, T0, T1, T2 are mean returns, not accuracies.", style="bold")
     console.print("Below each line: problems whose graded | described target was answered.")
@@ -106,7 +106,7 @@ def main() -> None:
         for stage, outcomes in enumerate(final)
     ]
     meaning = "What the last line means (optimum: all problems)"
-    console.print(score_table(scores, rules.PUBLISHED, meaning))
+    console.print(score_table(scores, published, meaning))
     write_rows(out / "evaluations.csv", rows)
     write_rows(out / "scores.csv", [dataclasses.asdict(score) for score in scores])
     title = f"The published program, seed {given.seed}"

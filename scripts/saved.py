@@ -10,7 +10,7 @@ from agents.toolarith.saved_models import load_model
 from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
 from toolenv_gym.arguments import check_stages
 from toolenv_gym.oracle import Task
-from toolenv_gym.rules import RULE_SETS
+from toolenv_gym.worlds import WORLDS
 
 
 @dataclass
@@ -40,10 +40,10 @@ class SavedModelSettings:
         :raises FileNotFoundError: there is no such file
         :raises ValueError: the file or a setting is not what it should be
         """
-        stages = check_stages(self.stage)
         saved = load_model(self.model, self.device, self.algo, self.trust)
         trained = TrainSettings() if saved.run is None else saved.run.settings
         env_id = self.env or trained.env
         self.masks = self.masks or trained.masked
-        tasks = [Task(RULE_SETS[env_id], stage) for stage in stages]
+        rules = WORLDS[env_id]
+        tasks = [Task(rules, stage) for stage in check_stages(rules, self.stage)]
         return saved.algo, saved.model, env_id, tasks

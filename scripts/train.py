@@ -104,17 +104,15 @@ def report(model: BaseAlgorithm, run: Run) -> None:
         for task in settings.tasks
         for row in explain_episodes(
             task,
-            greedy_episodes(
-                model, task, sample_problems(task.stage, EPISODES, seed=0), settings.masked
-            ),
+            greedy_episodes(model, task, sample_problems(task, EPISODES, seed=0), settings.masked),
         )
     ]
     text = io.StringIO()
-    wide_console(text).print(episode_table(episodes, settings.rule_set))
+    wide_console(text).print(episode_table(episodes, settings.rules))
     write_text(run.folder / "episodes.txt", text.getvalue())
     write_rows(run.scores, [trained | dataclasses.asdict(score) for score in scores])
-    wide_console().print(episode_table(episodes, settings.rule_set))
-    Console().print(score_table(scores, settings.rule_set))
+    wide_console().print(episode_table(episodes, settings.rules))
+    Console().print(score_table(scores, settings.rules))
     curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]
     unfinished = curriculum.unfinished()
     if unfinished is not None:

@@ -80,3 +80,13 @@ def _score(stage, digits, answer, graded, shaping):
 
 
 EVALUATORS = {"ToolArith-v0": published, "ToolArithMemory-v0": described}
+
+
+def digits_of(stage, number):
+    """Return the digits of a problem by its number: that, in front of zeros for those not shown."""
+    return tuple(int(digit) for digit in f"{number:0{3 + stage}}".ljust(5, "0"))
+
+
+def number_of(stage, digits):
+    """Return the number of the problem with these digits: those shown, read as one."""
+    return int("".join(str(digit) for digit in digits[: 3 + stage]))

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolenv_gym.guidance import HIGHEST_GUIDANCE, UNGUIDED
-from toolenv_gym.rules import MAX_CHOICES, N_STAGES, Digits
-
-MAX_BUDGET = 16  # above it the published MUL could overflow an int64
+from toolenv_gym.guidance import UNGUIDED, highest_guidance
+from toolenv_gym.rules import Rules
 
 NO_LIMIT = 2**63 - 1  # steps, which no episode reaches
 
@@ -38,39 +36,36 @@ def _several(values: Any, check: Callable[[Any], int], message: str) -> tuple[in
     return tuple(check(value) for value in values)
 
 
-def check_stage(stage: Any) -> int:
+def check_stage(rules: Rules, stage: Any) -> int:
     """Return one stage as an int."""
-    return _integer(stage, 0, N_STAGES - 1, "stage must be 0, 1 or 2")
+    return _integer(stage, 0, rules.N_STAGES - 1, f"stage must be {_stages(rules)}")
 
 
-def check_stages(stage: Any) -> tuple[int, ...]:
+def check_stages(rules: Rules, stage: Any) -> tuple[int, ...]:
     """Return one stage or a sequence of stages as a tuple."""
-    return _several(stage, check_stage, "stage must be 0, 1, 2 or a sequence of these")
+    message = f"stage must be {', '.join(map(str, range(rules.N_STAGES)))} or a sequence of these"
+    return _several(stage, lambda one: check_stage(rules, one), message)
 
 
-def check_guidances(steps: Any) -> tuple[int, ...]:
+def _stages(rules: Rules) -> str:
+    """Return the stages as a text: ``0, 1 or 2``."""
+    *first, last = map(str, range(rules.N_STAGES))
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def check_guidances(rules: Rules, steps: Any) -> tuple[int, ...]:
     """Return one number of guided steps, or a sequence of them, or None, as a tuple."""
     if steps is None:
         return (UNGUIDED,)
-    message = (
-        f"guided steps must be an integer 0 to {HIGHEST_GUIDANCE}, a sequence of these or None"
-    )
-    return _several(steps, lambda one: _integer(one, 0, HIGHEST_GUIDANCE, message), message)
+    highest = highest_guidance(rules)
+    message = f"guided steps must be an integer 0 to {highest}, a sequence of these or None"
+    return _several(steps, lambda one: _integer(one, 0, highest, message), message)
 
 
-def check_choices(stages: Sequence[int], guidances: Sequence[int]) -> None:
-    """Check that a reset can draw from all pairs of these."""
-    n_choices = len(stages) * len(guidances)
-    if n_choices > MAX_CHOICES:
-        raise ValueError(
-            f"resets draw from at most {MAX_CHOICES:,} pairs of a stage and a number of guided "
-            f"steps, got {n_choices:,}: {len(stages):,} stages times {len(guidances):,}"
-        )
-
-
-def check_max_steps(max_steps: Any) -> int:
+def check_max_steps(rules: Rules, max_steps: Any) -> int:
     """Return the budget as an int."""
-    return _integer(max_steps, 1, MAX_BUDGET, f"max_steps must be an integer 1 to {MAX_BUDGET}")
+    highest = rules.MAX_BUDGET
+    return _integer(max_steps, 1, highest, f"max_steps must be an integer 1 to {highest}")
 
 
 def check_time_limit(max_episode_steps: Any) -> int:
@@ -91,18 +86,6 @@ def check_shaping(shaping: Any) -> float:
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(message)
     return weight
-
-
-def check_digits(digits: Any) -> Digits:
-    """Return the five digits of a problem as a tuple of ints."""
-    message = f"digits must be five integers 0 to 9 (a, b, c, d, e), got {digits!r}"
-    try:
-        values = tuple(operator.index(digit) for digit in digits)
-    except TypeError:
-        raise TypeError(message) from None
-    if len(values) != 5 or not all(0 <= value <= 9 for value in values):
-        raise ValueError(message)
-    return values
 
 
 def check_num_envs(num_envs: Any) -> int:
@@ -127,18 +110,9 @@ def check_reset_mask(mask: Any, n: int) -> npt.NDArray[np.bool_]:
     return mask.copy()
 
 
-def check_digits_of_each(digits: Any, n: int) -> npt.NDArray[np.int64]:
-    """Return the digits of n problems, shape (n, 5), given those of one for all, or of each."""
-    if np.ndim(digits) < 2:
-        return np.tile(np.array(check_digits(digits)), (n, 1))
-    if len(digits) != n:
-        raise ValueError(f"digits must be of one problem or of {n}, got {len(digits)}")
-    return np.array([check_digits(problem) for problem in digits])
-
-
-def check_stage_of_each(stage: Any, n: int) -> npt.NDArray[np.int64]:
+def check_stage_of_each(rules: Rules, stage: Any, n: int) -> npt.NDArray[np.int64]:
     """Return the stages of n sub-environments, given one for all, or one for each."""
-    stages = check_stages(stage.tolist() if isinstance(stage, np.ndarray) else stage)
+    stages = check_stages(rules, stage.tolist() if isinstance(stage, np.ndarray) else stage)
     if len(stages) not in (1, n):
         raise ValueError(f"stage must be one or {n} of them, got {len(stages)}")
     return np.resize(np.array(stages), n)

@@ -1,4 +1,4 @@
-"""The two environments: one class, which plays :mod:`toolenv_gym.rules`, and a subclass a world."""
+"""The environments: one class, which plays any world of :mod:`toolenv_gym.worlds`, and a subclass a world."""
 
 import functools
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import error, spaces
 
-from toolenv_gym import arguments, observation, render, rules
+from toolenv_gym import arguments, observation, render, starts
 from toolenv_gym.guidance import UNGUIDED, guided_token
+from toolenv_gym.rules import START, Machine, Rules, World, holds, play
 from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
+from toolenv_gym.worlds import memory, published
 
 Observation = npt.NDArray[np.int64]
 
 _TOKENS = np.arange(N_TOKENS)
-_NO_TOKENS = np.full(arguments.MAX_BUDGET, -1)
 
 
 class ToolArithEnv(gym.Env[Observation, int | np.integer]):
@@ -122,7 +123,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"`; through `gym.make` also `"human"` |
 
     `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
-    left out. `env.unwrapped.set_stage(stage)` changes the stages from the next reset on,
+    left out, and `"problem": n`, a number, may stand for the digits: all problems of a stage are
+    numbered from 0, in counting order of the digits shown. `env.unwrapped.set_stage(stage)` changes the stages from the next reset on,
     `env.unwrapped.set_guidance(steps)` has the mask lead through the first steps of a plan that
     solves the task: wrappers, and `gym.make` adds some, do not pass on these methods. The attributes
     `max_steps` and `shaping` may be set at any time and hold at once; an episode that has already
@@ -147,26 +149,37 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
-    rule_set: ClassVar[int] = rules.PUBLISHED
+    _rules: ClassVar[Rules] = published
+
+    def __init_subclass__(cls, rules: Rules | None = None, **kwargs: Any) -> None:
+        """Make the environment of a world.
+
+        :param rules: the world's module, see :mod:`toolenv_gym.worlds`; else that of the base class
+        """
+        super().__init_subclass__(**kwargs)
+        if rules is not None:
+            cls._rules = rules
 
     def __init__(
         self,
         stage: arguments.Stage = 0,
-        max_steps: int = rules.MAX_STEPS,
-        shaping: float = rules.SHAPING,
+        max_steps: int | None = None,
+        shaping: float | None = None,
         render_mode: str | None = None,
     ) -> None:
+        rules = self._rules
         self._guidances: tuple[int, ...] = (UNGUIDED,)
+        self._world = World(rules, rules.SHAPING, rules.MAX_STEPS)
         self.stages = stage
-        self.max_steps = max_steps
-        self.shaping = shaping
+        self.max_steps = rules.MAX_STEPS if max_steps is None else max_steps
+        self.shaping = rules.SHAPING if shaping is None else shaping
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise error.UnsupportedMode(
                 f"render_mode must be None or one of {self.metadata['render_modes']}, got "
                 f'{render_mode!r} ("human" works through gymnasium.make)'
             )
         self.render_mode = render_mode
-        self.observation_space = observation.observation_space()
+        self.observation_space = observation.observation_space(rules)
         self.action_space = spaces.Discrete(N_TOKENS)
         self._started = False
         self._over = True
@@ -186,15 +199,18 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         self.guidances = steps
 
     @property
+    def world(self) -> World:
+        """The rules and the settings that they are played with."""
+        return self._world
+
+    @property
     def stages(self) -> tuple[int, ...]:
         """The stages that resets draw from; set as with :meth:`set_stage`."""
         return self._stages
 
     @stages.setter
     def stages(self, stages: arguments.Stage) -> None:
-        stages = arguments.check_stages(stages)
-        arguments.check_choices(stages, self._guidances)
-        self._stages = stages
+        self._stages = arguments.check_stages(self._rules, stages)
 
     @property
     def guidances(self) -> tuple[int, ...]:
@@ -203,55 +219,59 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     @guidances.setter
     def guidances(self, guidances: int | Sequence[int] | None) -> None:
-        guidances = arguments.check_guidances(guidances)
-        arguments.check_choices(self._stages, guidances)
-        self._guidances = guidances
+        self._guidances = arguments.check_guidances(self._rules, guidances)
 
     @property
     def max_steps(self) -> int:
         """The budget of tokens, 1 to 16; a change holds at once, in the present episode too."""
-        return self._max_steps
+        return self._world.max_steps
 
     @max_steps.setter
     def max_steps(self, max_steps: int) -> None:
-        self._max_steps = arguments.check_max_steps(max_steps)
+        max_steps = arguments.check_max_steps(self._rules, max_steps)
+        self._world = self._world._replace(max_steps=max_steps)
 
     @property
     def shaping(self) -> float:
         """The weight of the milestones in the reward; a change holds at once."""
-        return self._shaping
+        return self._world.shaping
 
     @shaping.setter
     def shaping(self, shaping: float) -> None:
-        self._shaping = arguments.check_shaping(shaping)
+        self._world = self._world._replace(shaping=arguments.check_shaping(shaping))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; see the class for ``options``."""
-        fixed = _check_options(options)
+        rules = self._rules
+        options = starts.check_options(rules, options)
+        fixed_stage = arguments.check_stage(rules, options["stage"]) if "stage" in options else None
+        possible = self.stages if fixed_stage is None else (fixed_stage,)
+        fixed = starts.fixed_numbers(rules, options, possible)
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
         n_choices = len(self.guidances) * len(self.stages)
-        drawn = int(self.np_random.integers(rules.draw_range(n_choices)))
-        choice, problem = rules.split_draw(drawn)
-        guidance, stage = divmod(choice, len(self.stages))
+        drawn = int(self.np_random.integers(n_choices * starts.draw_range(rules)))
+        choice, drawn = divmod(drawn, starts.draw_range(rules))
+        guidance, place = divmod(choice, len(self.stages))
         self._guidance = self.guidances[guidance]
-        self._stage: int = fixed.get("stage", self.stages[stage])
-        self._digits: rules.Digits = fixed.get("digits", rules.digits_of(problem))
+        stage = self.stages[place] if fixed_stage is None else fixed_stage
+        number = fixed.get(stage, drawn // starts.draws_per_problem(rules, stage))
+        self._problem = rules.problem_at(stage, number)
         self._problem_info = {
-            "stage": self._stage,
-            "target": rules.described_target(self._digits, self._stage),
-            "graded_target": rules.graded_target(self.rule_set, self._digits, self._stage),
+            "stage": stage,
+            "target": rules.described_target(self._problem),
+            "graded_target": rules.graded_target(self._problem),
             "guidance": self._guidance,
         }
-        self._machine = rules.START
-        self._tokens = _NO_TOKENS.copy()
+        self._machine = START
+        self._tokens = np.full(rules.MAX_BUDGET, -1)
         self._steps = 0
         self._reward = 0.0
         self._started = True
         self._over = False
-        self._observation = observation.observe(self._digits, self._stage)
+        self._observation = observation.observe(rules, self._problem)
         return self._observation.copy(), self._info(answered=False)
 
     def step(
@@ -268,15 +288,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
                 f"The action must be a token, an integer 0 to {N_TOKENS - 1}, got {action!r}"
             )
         token = int(action)
-        self._machine, self._reward, self._over = rules.play(
-            self.rule_set,
-            self._shaping,
-            self._max_steps,
-            self._digits,
-            self._stage,
-            self._machine,
-            self._steps,
-            token,
+        self._machine, self._reward, self._over = play(
+            self._world, self._problem, self._machine, self._steps, token
         )
         self._tokens[self._steps] = token
         self._steps += 1
@@ -302,9 +315,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             )
             return None
         view = render.View(
-            rule_set=self.rule_set,
-            digits=self._digits,
-            stage=self._stage,
+            rules=self._rules,
+            problem=self._problem,
             tokens=tuple(self._tokens[: self._steps].tolist()),
             machine=self._machine,
             max_steps=max(self.max_steps, self._steps),  # it may have been lowered
@@ -320,32 +332,32 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     def _mask(self) -> npt.NDArray[np.bool_]:
         """Return the action mask, which is not to be changed."""
         if self._guidance != UNGUIDED:
-            token = guided_token(self.rule_set, self._stage, self._guidance, self._steps)
+            token = guided_token(self._rules, self._problem, self._guidance, self._steps)
             mask: npt.NDArray[np.bool_] = np.equal(_TOKENS, token) | (token < 0)
             return mask
         machine = self._machine
         return _action_mask(
-            self.rule_set, self._stage, machine.acc_full, machine.memory_full, machine.head
+            self._rules, self._problem.stage, machine.acc_full, machine.memory_full, machine.head
         )
 
     def _info(self, answered: bool) -> dict[str, Any]:
         machine = self._machine
-        answer = (self._digits, self._stage, machine)
+        info = self._problem_info
         return {
-            **self._problem_info,
+            **info,
             "accumulator": machine.acc,
             "accumulator_full": bool(machine.acc_full),
-            "memory": rules.memory_content(self.rule_set, machine),
+            "memory": machine.memory,
             "memory_full": bool(machine.memory_full),
             "steps": self._steps,
-            "tokens": self._tokens[: self._max_steps].copy(),
+            "tokens": self._tokens[: self._world.max_steps].copy(),
             "action_mask": self._mask().astype(np.int8),
-            "is_success": answered and rules.is_correct(self.rule_set, *answer),
-            "reached_target": answered and rules.reached_target(*answer),
+            "is_success": answered and holds(machine, info["graded_target"]),
+            "reached_target": answered and holds(machine, info["target"]),
         }
 
 
-class ToolArithMemoryEnv(ToolArithEnv):
+class ToolArithMemoryEnv(ToolArithEnv, rules=memory):
     """
     ## Description
 
@@ -392,27 +404,15 @@ class ToolArithMemoryEnv(ToolArithEnv):
     * v0: Initial version
     """
 
-    rule_set: ClassVar[int] = rules.DESCRIBED
-
 
 @functools.cache
 def _action_mask(
-    rule_set: int, stage: int, acc_full: int, memory_full: int, head: int
+    rules: Rules, stage: int, acc_full: int, memory_full: int, head: int
 ) -> npt.NDArray[np.bool_]:
     """Return which tokens have an effect, whatever the values in the registers."""
-    machine = rules.Machine(acc_full, 0, memory_full, 0, head)
+    machine = Machine(acc_full, 0, memory_full, 0, head)
     mask = np.zeros(N_TOKENS, dtype=np.bool_)
     mask[ANS] = True
     for token in TOOL_TOKENS:
-        mask[token] = rules.has_effect(rule_set, stage, machine, token)
+        mask[token] = rules.has_effect(stage, machine, token)
     return mask
-
-
-def _check_options(options: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the checked reset options."""
-    checks = {"digits": arguments.check_digits, "stage": arguments.check_stage}
-    options = options or {}
-    unknown = [key for key in options if key not in checks]
-    if unknown:
-        raise ValueError(f"reset options are 'digits' and 'stage', got {unknown}")
-    return {key: checks[key](value) for key, value in options.items()}

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from toolenv_gym import rules
-from toolenv_gym.rules import Digits, Machine
+from toolenv_gym.rules import Machine, Problem, Rules, holds
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, token_name
 
 if TYPE_CHECKING:  # Pillow is imported where it is used
     from PIL import Image, ImageFont
-
-WORLDS = {rule_set: name for name, rule_set in rules.RULE_SETS.items()}
 
 
 class View(NamedTuple):
@@ -23,9 +20,8 @@ class View(NamedTuple):
     :param reward: of the last step
     """
 
-    rule_set: int
-    digits: Digits
-    stage: int
+    rules: Rules
+    problem: Problem
     tokens: tuple[int, ...]
     machine: Machine
     max_steps: int
@@ -39,10 +35,8 @@ class View(NamedTuple):
 
     @property
     def memory(self) -> str:
-        """The memory's content, ``-`` when empty; ``set`` where it is a flag."""
-        if not self.machine.memory_full:
-            return "-"
-        return "set" if self.rule_set == rules.PUBLISHED else str(self.machine.memory)
+        """The memory's content, ``-`` when empty."""
+        return self.rules.memory_text(self.machine) if self.machine.memory_full else "-"
 
     @property
     def answered(self) -> bool:
@@ -52,9 +46,7 @@ class View(NamedTuple):
     @property
     def correct(self) -> bool:
         """Whether it ended with the graded target, whatever was earned for it."""
-        return self.answered and rules.is_correct(
-            self.rule_set, self.digits, self.stage, self.machine
-        )
+        return self.answered and holds(self.machine, self.rules.graded_target(self.problem))
 
     @property
     def outcome(self) -> str:
@@ -64,27 +56,11 @@ class View(NamedTuple):
         return "correct" if self.correct else "wrong" if self.answered else "no answer"
 
 
-def problem_text(digits: Digits, stage: int) -> str:
-    """Return the problem as it is described: ``(7*5 + 8) - (4*6)``."""
-    a, b, c, d, e = digits
-    return (f"{a}*{b} + {c}", f"({a}*{b} + {c}) - {d}", f"({a}*{b} + {c}) - ({d}*{e})")[stage]
-
-
-def graded_text(rule_set: int, digits: Digits, stage: int) -> str:
-    """Return what is graded instead of the problem described; empty if it is the same.
-
-    It is so by the published rules: one milestone less, ``(7*5 + 8) - 4``.
-    """
-    if rule_set != rules.PUBLISHED:
-        return ""
-    return problem_text(digits, stage - 1) if stage else f"{digits[0]}*{digits[1]}"
-
-
 def to_text(view: View) -> str:
     """Return the state as one line."""
-    problem = _equation(problem_text(view.digits, view.stage), _target(view))
-    if graded := graded_text(view.rule_set, view.digits, view.stage):
-        problem = f"{problem:<23} | graded {_equation(graded, _graded_target(view))}"
+    problem = described_equation(view)
+    if graded := graded_equation(view):
+        problem = f"{problem:<23} | graded {graded}"
     tokens = " ".join(token_name(token) for token in view.tokens)
     left = 0 if view.over else view.max_steps - len(view.tokens)
     line = (
@@ -94,16 +70,16 @@ def to_text(view: View) -> str:
     return f"{line} | {view.outcome}" if view.over else line
 
 
-def _equation(expression: str, value: int) -> str:
-    return f"{expression} = {value}"
+def described_equation(view: View) -> str:
+    """Return the problem as it is described, with its target."""
+    target = view.rules.described_target(view.problem)
+    return f"{view.rules.problem_text(view.problem)} = {target}"
 
 
-def _target(view: View) -> int:
-    return rules.described_target(view.digits, view.stage)
-
-
-def _graded_target(view: View) -> int:
-    return rules.graded_target(view.rule_set, view.digits, view.stage)
+def graded_equation(view: View) -> str:
+    """Return what is graded instead of the problem described; empty if it is the same."""
+    text = view.rules.graded_text(view.problem)
+    return f"{text} = {view.rules.graded_target(view.problem)}" if text else ""
 
 
 # ------------------------------------------------------------------------------- the calculator
@@ -134,7 +110,7 @@ def to_picture(view: View) -> npt.NDArray[np.uint8]:
     What many pictures have in common is drawn once and kept: the calculator without a problem,
     every key, every slot of the tape with its token, and the glyphs of every text.
     """
-    image = _calculator(view.rule_set, view.max_steps).copy()
+    image = _calculator(view.rules.NAME, view.max_steps).copy()
     _draw_display(image, view)
     for place, token in enumerate(view.tokens):
         ends = view.over and place == len(view.tokens) - 1
@@ -148,7 +124,7 @@ def to_picture(view: View) -> npt.NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=64)
-def _calculator(rule_set: int, max_steps: int) -> "Image.Image":
+def _calculator(name: str, max_steps: int) -> "Image.Image":
     """Return the calculator of a world before a problem is shown."""
     from PIL import Image
 
@@ -156,7 +132,7 @@ def _calculator(rule_set: int, max_steps: int) -> "Image.Image":
     body, display = (40, 20, 600, 460), (64, 48, 576, 204)
     image.paste(_tile(_size(body), 26, BODY, paper=BACKGROUND), body)
     image.paste(_tile(_size(display), 12, DISPLAY), display)
-    _write(image, 320, 34, WORLDS.get(rule_set, ""), 15, LABEL, "mm")
+    _write(image, 320, 34, name, 15, LABEL, "mm")
     for place in range(max_steps):
         box = _slot(place, max_steps)
         image.paste(_tile(_size(box), 7, SLOT), box)
@@ -168,11 +144,9 @@ def _calculator(rule_set: int, max_steps: int) -> "Image.Image":
 
 def _draw_display(image: "Image.Image", view: View) -> None:
     """Write the problem, what is graded, both registers and, at the end, what was earned."""
-    problem = _equation(problem_text(view.digits, view.stage), _target(view))
-    _write(image, 84, 72, problem, 26, DISPLAY_INK, "lm")
-    _write(image, 556, 72, f"stage {view.stage}", 16, DISPLAY_FAINT, "rm")
-    if graded := graded_text(view.rule_set, view.digits, view.stage):
-        graded = _equation(graded, _graded_target(view))
+    _write(image, 84, 72, described_equation(view), 26, DISPLAY_INK, "lm")
+    _write(image, 556, 72, f"stage {view.problem.stage}", 16, DISPLAY_FAINT, "rm")
+    if graded := graded_equation(view):
         _write(image, 84, 98, f"graded here: {graded}, one milestone short", 16, DISPLAY_INK, "lm")
     size = 60 if len(view.accumulator) < 9 else 32
     _write(image, 556, 142, view.accumulator, size, _ink(view.accumulator), "rm")

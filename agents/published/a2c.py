@@ -29,10 +29,11 @@ from torch.nn import functional
 
 from agents.common.gru_kernel import gru_gradients, gru_sequences, gru_step
 from agents.published.schedule import STAGE_BLOCKS
-from toolenv_gym import rules
-from toolenv_gym.compiled import EpisodeBatch
-from toolenv_gym.observation import CONTEXT, observe
+from toolenv_gym import worlds
+from toolenv_gym.rules import Rules, World
+from toolenv_gym.sequences import Outcomes, first_observations, play_sequences
 from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS
+from toolenv_gym.worlds.five_digits import MAX_STEPS, N_STAGES, SHAPING, Problem, shown_digits
 
 Integers = npt.NDArray[np.int64]
 
@@ -78,16 +79,16 @@ class Settings:
     """draw a stage for each problem instead of training in blocks"""
 
     @property
-    def rule_set(self) -> int:
+    def rules(self) -> Rules:
         """The rules of the world."""
         if self.described_rules:
-            return rules.DESCRIBED
-        return rules.REGRADED if self.described_grading else rules.PUBLISHED
+            return worlds.memory
+        return worlds.regraded if self.described_grading else worlds.published
 
     @property
     def steps(self) -> int:
         """How many tokens a sequence has."""
-        return rules.MAX_STEPS if self.seven_steps else PUBLISHED_STEPS
+        return MAX_STEPS if self.seven_steps else PUBLISHED_STEPS
 
 
 # ------------------------------------------------------------------------------------ problems
@@ -123,42 +124,35 @@ def draw_problems(randomness: random.Random, n: int, stage: int | None) -> Probl
     """Draw problems of one stage, or of a stage each, in the published order: digit by digit."""
     digits = draw_digits(randomness, 5 * n).reshape(n, 5)
     if stage is None:
-        return Problems(digits, np.array([randomness.randrange(rules.N_STAGES) for _ in range(n)]))
+        return Problems(digits, np.array([randomness.randrange(N_STAGES) for _ in range(n)]))
     return Problems(digits, np.full(n, stage))
 
 
 def contexts_of(problems: Problems) -> Integers:
     """Return the contexts, padded with ``[EOS]`` to the longest of the batch."""
-    contexts = np.empty((len(problems.stages), 6), dtype=np.int64)
-    for stage in range(rules.N_STAGES):
-        rows = problems.stages == stage
-        contexts[rows] = observe(problems.digits[rows], stage)[:, CONTEXT]
-    return contexts[:, : rules.shown_digits(problems.stages.max()) + 1]
+    shown = first_observations(worlds.published, problems.stages, numbers_of(problems))
+    return shown[:, : shown_digits(problems.stages.max()) + 1]
 
 
-class Outcomes(NamedTuple):
-    """What n sequences came to: returns (float64) and what was answered, each of shape (n,)."""
-
-    returns: npt.NDArray[np.float64]
-    success: npt.NDArray[np.bool_]
-    reached_target: npt.NDArray[np.bool_]
-
-    @property
-    def published_mean(self) -> float:
-        """The mean return as the program takes it: torch's, in single precision.
-
-        It is what the program prints, and may differ from the mean of the float64 returns in the
-        last printed digit.
-        """
-        return th.as_tensor(self.returns, dtype=th.float32).mean().item()
+def numbers_of(problems: Problems) -> Integers:
+    """Return the problems' numbers, by which the world knows them."""
+    counting = problems.digits @ 10 ** np.arange(4, -1, -1)
+    return counting // 10 ** (2 - problems.stages)
 
 
-def score(rule_set: int, problems: Problems, tokens: Integers) -> Outcomes:
+def published_mean(returns: npt.NDArray[np.float64]) -> float:
+    """Return the mean return as the program takes it: torch's, in single precision.
+
+    It is what the program prints, and may differ from the mean of the float64 returns in the last
+    printed digit.
+    """
+    return th.as_tensor(returns, dtype=th.float32).mean().item()
+
+
+def score(rules: Rules, problems: Problems, tokens: Integers) -> Outcomes:
     """Play sequences of tokens, shape (n, steps), on their problems."""
-    batch = EpisodeBatch(rule_set, rules.SHAPING, rules.MAX_STEPS, *problems)
-    for column in np.ascontiguousarray(tokens.T):
-        batch.play(column)
-    return Outcomes(batch.returns, *batch.outcomes())
+    world = World(rules, SHAPING, MAX_STEPS)
+    return play_sequences(world, problems.stages, numbers_of(problems), tokens)
 
 
 # ------------------------------------------------------------------------------------- network
@@ -174,7 +168,7 @@ class Network(nn.Module):
         super().__init__()
         self.own_context = own_context
         self.emb = nn.Embedding(N_TOKENS, hidden_size)
-        self.stage_emb = nn.Embedding(rules.N_STAGES, hidden_size)
+        self.stage_emb = nn.Embedding(N_STAGES, hidden_size)
         self.rnn = nn.GRU(hidden_size, hidden_size, batch_first=True)
         self.pi = nn.Linear(hidden_size, N_TOKENS)
         self.v = nn.Linear(hidden_size, 1)
@@ -351,7 +345,7 @@ class PublishedA2C:
         """Train on one batch; return its mean return and the loss."""
         problems = self.draw(self.settings.batch_size, self.next_stage())
         rollout = self._roll_out(problems, greedy=False)
-        outcomes = score(self.settings.rule_set, problems, rollout.tokens.cpu().numpy())
+        outcomes = score(self.settings.rules, problems, rollout.tokens.cpu().numpy())
         returns = th.as_tensor(outcomes.returns, dtype=th.float32, device=self.settings.device)
         loss = sequence_loss(self.settings, rollout, returns)
         self.optimizer.zero_grad()
@@ -369,7 +363,7 @@ class PublishedA2C:
     def greedy(self, problems: Problems) -> tuple[Integers, Outcomes]:
         """Return the tokens emitted greedily on a batch of problems and what they came to."""
         tokens = self._roll_out(problems, greedy=True).tokens.cpu().numpy()
-        return tokens, score(self.settings.rule_set, problems, tokens)
+        return tokens, score(self.settings.rules, problems, tokens)
 
     def _roll_out(self, problems: Problems, greedy: bool) -> Rollout:
         device = self.settings.device
@@ -412,7 +406,7 @@ def final_line(final: Sequence[Outcomes]) -> str:
 
 def mean_returns(stages: Sequence[Outcomes], separator: str) -> str:
     """Return the mean returns of stages 0, 1 and 2 as the program prints them."""
-    means = (outcomes.published_mean for outcomes in stages)
+    means = (published_mean(outcomes.returns) for outcomes in stages)
     return separator.join(f"T{stage}={mean:.3f}" for stage, mean in enumerate(means))
 
 
@@ -429,7 +423,7 @@ def run_program(program: PublishedA2C) -> Iterator[Report]:
 
 def evaluate_stages(program: PublishedA2C, n: int) -> list[Outcomes]:
     """Return the greedy outcomes of the next n problems of each stage."""
-    return [program.greedy(program.draw(n, stage))[1] for stage in range(rules.N_STAGES)]
+    return [program.greedy(program.draw(n, stage))[1] for stage in range(N_STAGES)]
 
 
 class Sample(NamedTuple):
@@ -444,15 +438,15 @@ class Sample(NamedTuple):
 
 def draw_samples(program: PublishedA2C) -> Iterator[Sample]:
     """Show the program at work, one problem at a time: then the batch's average is its own."""
-    for stage in range(rules.N_STAGES):
+    for stage in range(N_STAGES):
         for _ in range(SAMPLES):
             problems = program.draw(1, stage)
             tokens, outcomes = program.greedy(problems)
             digits = problems.digits[0].tolist()
             yield Sample(
                 stage,
-                digits[: rules.shown_digits(stage)],
-                rules.described_target(digits, stage),
+                digits[: shown_digits(stage)],
+                worlds.published.described_target(Problem(stage, tuple(digits))),
                 tokens[0].tolist(),
                 float(outcomes.returns[0]),
             )

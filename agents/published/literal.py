@@ -18,8 +18,12 @@ from torch import nn
 from torch.distributions import Categorical
 
 from agents.published.schedule import STAGE_BLOCKS
-from toolenv_gym import rules
-from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS
+from toolenv_gym.rules import START, World, play
+from toolenv_gym.tokens import CTX, EOS, N_TOKENS
+from toolenv_gym.worlds import published
+from toolenv_gym.worlds.five_digits import MAX_STEPS, N_STAGES, SHAPING, Problem, shown_digits
+
+WORLD = World(published, SHAPING, MAX_STEPS)
 
 SIZE = 96  # of the embeddings and of the GRU
 STEPS = 6  # tokens emitted. A slip: the world allows seven
@@ -37,16 +41,9 @@ FINAL_PROBLEMS = 1_000  # a stage
 # ------------------------------------------------------------------------------------ problems
 
 
-class Problem(NamedTuple):
-    """Five digits a, b, c, d, e, of which the stage says how many are shown."""
-
-    digits: tuple[int, int, int, int, int]
-    stage: int
-
-    @property
-    def context(self) -> list[int]:
-        """What the network reads: the digits shown, then ``[CTX]``."""
-        return [*self.digits[: rules.shown_digits(self.stage)], CTX]
+def context_of(problem: Problem) -> list[int]:
+    """Return what the network reads of a problem: the digits shown, then ``[CTX]``."""
+    return [*problem.digits[: shown_digits(problem.stage)], CTX]
 
 
 def draw_problems(randomness: random.Random, n: int, stage: int) -> list[Problem]:
@@ -54,7 +51,7 @@ def draw_problems(randomness: random.Random, n: int, stage: int) -> list[Problem
     problems = []
     for _ in range(n):
         a, b, c, d, e = (randomness.randint(0, 9) for _ in range(5))
-        problems.append(Problem((a, b, c, d, e), stage))
+        problems.append(Problem(stage, (a, b, c, d, e)))
     return problems
 
 
@@ -63,12 +60,11 @@ def sequence_return(problem: Problem, tokens: list[int]) -> float:
 
     A slip: the target that is graded is not the one that is shown, but the milestone before it.
     """
-    digits, stage = problem
-    machine = rules.START
-    for token in tokens:
-        if token == ANS:
-            return rules.answer_reward(rules.PUBLISHED, rules.SHAPING, digits, stage, machine)
-        machine = rules.transition(rules.PUBLISHED, digits, stage, machine, token)
+    machine = START
+    for step, token in enumerate(tokens):
+        machine, reward, over = play(WORLD, problem, machine, step, token)
+        if over:
+            return reward
     return 0.0
 
 
@@ -90,14 +86,14 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.emb = nn.Embedding(N_TOKENS, SIZE)
-        self.stage_emb = nn.Embedding(rules.N_STAGES, SIZE)
+        self.stage_emb = nn.Embedding(N_STAGES, SIZE)
         self.rnn = nn.GRU(SIZE, SIZE, batch_first=True)
         self.pi = nn.Linear(SIZE, N_TOKENS)
         self.v = nn.Linear(SIZE, 1)
 
     def start(self, problems: list[Problem]) -> th.Tensor:
         """Return the states in which the sequences start, shape (1, n, SIZE)."""
-        contexts = [problem.context for problem in problems]
+        contexts = [context_of(problem) for problem in problems]
         longest = max(len(context) for context in contexts)
         padded = [context + [EOS] * (longest - len(context)) for context in contexts]
         means = self.emb(th.tensor(padded)).mean(dim=1)  # (n, SIZE)
@@ -173,7 +169,7 @@ class LiteralA2C:
     def evaluate(self, n: int) -> list[float]:
         """Return the mean returns, played greedily, of n new problems of each stage."""
         means = []
-        for stage in range(rules.N_STAGES):
+        for stage in range(N_STAGES):
             problems = draw_problems(self.randomness, n, stage)
             sequences = self.network(problems, greedy=True)
             means.append(returns_of(problems, sequences).mean().item())
@@ -206,12 +202,12 @@ def run_program(program: LiteralA2C) -> Iterator[str]:
                 f"ep={program.updates:02d} stage={stage} acc={mean_return:.3f} | "
                 f"eval T0={t0:.3f} T1={t1:.3f} T2={t2:.3f} loss={loss:.3f}"
             )
-    for stage in range(rules.N_STAGES):
+    for stage in range(N_STAGES):
         for _ in range(SAMPLES):
             problem, tokens = program.sample(stage)
-            target = rules.described_target(problem.digits, stage)
+            target = published.described_target(problem)
             reward = sequence_return(problem, tokens)
-            yield f"stage={stage} {problem.context[:-1]} target={target} {tokens} {reward:.3f}"
+            yield f"stage={stage} {context_of(problem)[:-1]} target={target} {tokens} {reward:.3f}"
     t0, t1, t2 = program.evaluate(FINAL_PROBLEMS)
     yield f"Final greedy accuracies → T0={t0:.3f}, T1={t1:.3f}, T2={t2:.3f}"
 

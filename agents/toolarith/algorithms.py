@@ -20,7 +20,7 @@ from agents.recurrent.ppo import MaskableRecurrentPPO
 from agents.recurrent.vec_env import GymVecEnv
 from agents.toolarith.one_hot import OneHotVecEnv
 from agents.toolarith.policy import ToolArithGruPolicy
-from toolenv_gym.rules import MAX_STEPS, SHAPING
+from toolenv_gym.worlds.published import MAX_STEPS, SHAPING
 
 
 class Sizes(NamedTuple):

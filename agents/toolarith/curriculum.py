@@ -13,7 +13,8 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.published.schedule import STAGE_BLOCKS
-from toolenv_gym.guidance import UNGUIDED, plan_length
+from toolenv_gym.guidance import UNGUIDED
+from toolenv_gym.rules import Rules
 
 Stages = tuple[int, ...]
 
@@ -169,18 +170,18 @@ class GuidedCurriculum(Curriculum):
     A forced token has log-probability 0 and no gradient: what is learnt is on-policy throughout.
     The learner has to use the masks.
 
-    :param rule_set: that of the world, ``rules.PUBLISHED`` or ``rules.DESCRIBED``
+    :param rules: those of the world
     :param threshold: success rate at the present k, on the stage with the longest plan, that
         lowers k
     :param window: the number of last training episodes that the rate is taken over
     """
 
     def __init__(
-        self, stages: Stages, rule_set: int, threshold: float = 0.8, window: int = 300
+        self, stages: Stages, rules: Rules, threshold: float = 0.8, window: int = 300
     ) -> None:
         self._stages = stages
-        self._longest = max(stages, key=lambda stage: plan_length(rule_set, stage))
-        self._highest = plan_length(rule_set, self._longest) - 1
+        self._longest = max(stages, key=rules.plan_length)
+        self._highest = rules.plan_length(self._longest) - 1
         self._guided_steps = self._highest
         self._window = SuccessWindow(threshold, window)
 

@@ -1,17 +1,18 @@
 """Exact evaluation: greedy episodes on all problems of a stage, against the oracle."""
 
+import functools
 import inspect
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.one_hot import encode, history_of, recent
 from toolenv_gym import oracle
-from toolenv_gym.compiled import EpisodeBatch
-from toolenv_gym.observation import PREVIOUS, observation_space, observe
+from toolenv_gym.observation import PREVIOUS, observation_space
 from toolenv_gym.oracle import Task
 
 BATCH = 20_000  # episodes played side by side: bounds the memory
@@ -22,14 +23,14 @@ Integers = npt.NDArray[np.int64]
 class Episodes(NamedTuple):
     """Episodes of one stage, finished.
 
-    :param digits: the problems, int64, shape (n, 5)
+    :param problems: their numbers, int64, shape (n,)
     :param tokens: what was emitted, int64, shape (n, max_steps); -1 after the end
     :param returns: float64, shape (n,)
     :param success: whether the graded target was answered, bool, shape (n,)
     :param reached_target: whether the described target was answered, bool, shape (n,)
     """
 
-    digits: Integers
+    problems: Integers
     tokens: Integers
     returns: npt.NDArray[np.float64]
     success: npt.NDArray[np.bool_]
@@ -59,23 +60,22 @@ class Score:
 
 
 def greedy_episodes(
-    model: BaseAlgorithm, task: Task, digits: Integers, masked: bool = False
+    model: BaseAlgorithm, task: Task, problems: Integers, masked: bool = False
 ) -> Episodes:
     """Play one deterministic episode of a model on each problem, in batches.
 
     :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
         is, or one-hot encoded with a history of tokens (:mod:`agents.toolarith.one_hot`)
-    :param digits: the problems, shape (n, 5)
+    :param problems: their numbers, shape (n,)
     :param masked: whether only tokens that have an effect are admitted; only for models that know
         masks
     :raises ValueError: the model knows no masks, or reads other observations
     """
     if masked and "action_masks" not in inspect.signature(model.predict).parameters:
         raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
-    parts = [
-        _play(model, task, digits[start : start + BATCH], masked)
-        for start in range(0, len(digits), BATCH)
-    ]
+    envs = functools.cache(functools.partial(_make_envs, task))  # one for all batches of a size
+    batches = [problems[start : start + BATCH] for start in range(0, len(problems), BATCH)]
+    parts = [_play(model, task, envs(len(batch)), batch, masked) for batch in batches]
     return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -86,14 +86,14 @@ def evaluate(
 
     :param masked: see :func:`greedy_episodes`
     """
-    digits, best = oracle.all_digits(task.stage), oracle.best_returns(task)
-    if problems is not None and problems < len(digits):
-        sample = np.random.default_rng(0).choice(len(digits), problems, replace=False)
-        digits, best = digits[sample], best[sample]
-    episodes = greedy_episodes(model, task, digits, masked)
+    numbers, best = task.numbers, oracle.best_returns(task)
+    if problems is not None and problems < len(numbers):
+        numbers = np.random.default_rng(0).choice(len(numbers), problems, replace=False)
+        best = best[numbers]
+    episodes = greedy_episodes(model, task, numbers, masked)
     return Score(
         stage=task.stage,
-        problems=len(digits),
+        problems=len(numbers),
         mean_return=float(episodes.returns.mean()),
         optimum=float(best.mean()),
         success_rate=float(episodes.success.mean()),
@@ -101,42 +101,61 @@ def evaluate(
     )
 
 
-def _play(model: BaseAlgorithm, task: Task, digits: Integers, masked: bool) -> Episodes:
-    n = len(digits)
-    observations = observe(digits, task.stage)
-    stages = np.full(n, task.stage)
-    batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
-    tokens = np.full((n, task.max_steps), -1)
+def _make_envs(task: Task, n: int) -> Any:
+    """Return a vector environment of a task."""
+    return gym.make_vec(
+        task.rules.NAME,
+        num_envs=n,
+        vectorization_mode="vector_entry_point",
+        stage=task.stage,
+        max_steps=task.world.max_steps,
+        shaping=task.world.shaping,
+    ).unwrapped
+
+
+def _play(
+    model: BaseAlgorithm, task: Task, envs: Any, problems: Integers, masked: bool
+) -> Episodes:
+    n, max_steps = len(problems), task.world.max_steps
+    observations, _ = envs.reset(options={"problem": problems})
+    tokens = np.full((n, max_steps), -1)
+    returns, over = np.zeros(n), np.zeros(n, dtype=np.bool_)
+    success, reached_target = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     state, starts = None, np.ones(n, dtype=np.bool_)
-    previous = [observations[:, PREVIOUS].copy()]
-    for step in range(task.max_steps):
-        masks: dict[str, Any] = {}
-        if masked:
-            masks["action_masks"] = batch.action_masks()
+    previous = [observations[:, PREVIOUS]]
+    for step in range(max_steps):
+        masks = {"action_masks": envs.action_masks()} if masked else {}
         emitted, state = model.predict(
-            _encode(observations, previous, model), state, starts, deterministic=True, **masks
+            _encode(observations, previous, model, task), state, starts, deterministic=True, **masks
         )
         starts[:] = False
-        tokens[~batch.over, step] = emitted[~batch.over]
-        batch.play(emitted)
-        observations[:, PREVIOUS] = emitted
+        observations, rewards, ended, _, infos = envs.step(emitted)
         previous.append(emitted)
-        if batch.over.all():
+        playing = ~over  # the environments of the others began new episodes, which do not count
+        tokens[playing, step] = emitted[playing]
+        returns[playing] += rewards[playing]
+        success |= playing & infos["is_success"]
+        reached_target |= playing & infos["reached_target"]
+        over |= ended
+        if over.all():
             break
-    return Episodes(digits, tokens, batch.returns, *batch.outcomes())
+    return Episodes(problems, tokens, returns, success, reached_target)
 
 
-def _encode(observations: Integers, previous: list[Integers], model: BaseAlgorithm) -> Integers:
+def _encode(
+    observations: Integers, previous: list[Integers], model: BaseAlgorithm, task: Task
+) -> Integers:
     """Return the observations as the model reads them.
 
     :param previous: the previous tokens that were shown so far, each of shape (n,)
     """
-    if model.observation_space == observation_space():
+    space = observation_space(task.rules)
+    if model.observation_space == space:
         return observations
     history = history_of(model.observation_space)
     if history is None:
         raise ValueError(
             f"the model reads {model.observation_space}; what can be evaluated reads "
-            f"{observation_space()}, as it is or one-hot encoded by OneHotVecEnv"
+            f"{space}, as it is or one-hot encoded by OneHotVecEnv"
         )
     return encode(observations, recent(previous, history))

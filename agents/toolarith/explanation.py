@@ -1,20 +1,22 @@
 """Episodes of a model, told to people: as text, or as frames of a video."""
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from agents.toolarith.evaluation import Episodes
-from toolenv_gym import oracle, rules
+from toolenv_gym import oracle
 from toolenv_gym.oracle import Task
-from toolenv_gym.render import problem_text
+from toolenv_gym.rules import Machine
+from toolenv_gym.sequences import machines_along
 from toolenv_gym.tokens import ANS, token_name
 
 
-def sample_problems(stage: int, count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return random problems of a stage, shape (count, 5)."""
-    digits = oracle.all_digits(stage)
-    return digits[np.random.default_rng(seed).integers(len(digits), size=count)]
+def sample_problems(task: Task, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the numbers of random problems of a task, shape (count,)."""
+    return np.random.default_rng(seed).integers(len(task.numbers), size=count)
 
 
 def emitted_tokens(row: npt.NDArray[np.int64]) -> tuple[int, ...]:
@@ -27,21 +29,21 @@ def explain_episodes(task: Task, episodes: Episodes) -> list[dict[str, str]]:
 
     :param task: what the episodes were played on
     """
-    return [_row(task, episodes, i) for i in range(len(episodes.digits))]
+    stages = np.full(len(episodes.problems), task.stage)
+    machines = machines_along(task.world, stages, episodes.problems, episodes.tokens)
+    return [_row(task, episodes, i, Machine(*machines[i, -1].tolist())) for i in range(len(stages))]
 
 
-def _row(task: Task, episodes: Episodes, i: int) -> dict[str, str]:
-    problem = tuple(episodes.digits[i].tolist())
+def _row(task: Task, episodes: Episodes, i: int, machine: Machine) -> dict[str, str]:
+    rules = task.rules
+    problem = rules.problem_at(task.stage, int(episodes.problems[i]))
     tokens = emitted_tokens(episodes.tokens[i])
-    machine = rules.START
-    for token in tokens:
-        machine = rules.transition(task.rule_set, problem, task.stage, machine, token)
     plan = oracle.best_plan(task, problem)
     return {
         "stage": str(task.stage),
-        "problem": problem_text(problem, task.stage),
-        "target": str(rules.described_target(problem, task.stage)),
-        "graded": str(rules.graded_target(task.rule_set, problem, task.stage)),
+        "problem": rules.problem_text(problem),
+        "target": str(rules.described_target(problem)),
+        "graded": str(rules.graded_target(problem)),
         "tokens": _names(tokens),
         "answer": str(machine.acc) if tokens[-1] == ANS and machine.acc_full else "-",
         "reward": f"{episodes.returns[i]:.3f}",
@@ -55,14 +57,22 @@ def _names(tokens: tuple[int, ...]) -> str:
 
 def film_episodes(env_id: str, stage: int, episodes: Episodes) -> list[npt.NDArray[np.uint8]]:
     """Return the frames of episodes, one after the other, each end held a while."""
-    env = gym.make(env_id, stage=stage, render_mode="rgb_array")
-    frames: list[npt.NDArray[np.uint8]] = []
-    for problem, row in zip(episodes.digits, episodes.tokens, strict=True):
-        env.reset(options={"digits": problem})
-        frames.append(env.render())  # type: ignore[arg-type]
-        for token in emitted_tokens(row):
-            env.step(token)
-            frames.append(env.render())  # type: ignore[arg-type]
-        frames += [frames[-1]] * 2
-    env.close()
+    n = len(episodes.problems)
+    envs: Any = gym.make_vec(
+        env_id,
+        num_envs=n,
+        vectorization_mode="vector_entry_point",
+        stage=stage,
+        render_mode="rgb_array",
+    )
+    envs.reset(options={"problem": episodes.problems})
+    pictures = [envs.render()]  # of all episodes, by step
+    for tokens in np.maximum(episodes.tokens, 0).T:
+        envs.step(tokens)
+        pictures.append(envs.render())
+    envs.close()
+    frames = []
+    for i, row in enumerate(episodes.tokens):
+        steps = len(emitted_tokens(row))
+        frames += [shown[i] for shown in pictures[: steps + 1]] + [pictures[steps][i]] * 2
     return frames

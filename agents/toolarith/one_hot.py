@@ -10,8 +10,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
-from toolenv_gym.rules import N_STAGES
 from toolenv_gym.tokens import N_TOKENS
+from toolenv_gym.worlds import published
+from toolenv_gym.worlds.published import CONTEXT_LENGTH, N_STAGES
 
 Integers = npt.NDArray[np.int64]
 NO_TOKEN = -1  # in a history, before the first token: a row of zeros
@@ -19,7 +20,7 @@ NO_TOKEN = -1  # in a history, before the first token: a row of zeros
 
 def one_hot_space(history: int) -> spaces.Box:
     """Return the space of :func:`encode`'s vectors."""
-    length = (CONTEXT.stop + history) * N_TOKENS + N_STAGES
+    length = (CONTEXT_LENGTH + history) * N_TOKENS + N_STAGES
     return spaces.Box(0, 1, (length,), dtype=np.int64)
 
 
@@ -50,8 +51,9 @@ class OneHotVecEnv(VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, history: int = 1) -> None:
-        if venv.observation_space != observation_space():
-            raise ValueError(f"it reads {observation_space()}, got {venv.observation_space}")
+        read = observation_space(published)
+        if venv.observation_space != read:
+            raise ValueError(f"it reads {read}, got {venv.observation_space}")
         if history < 1:
             raise ValueError(f"history must be at least 1, got {history}")
         super().__init__(venv, one_hot_space(history))
@@ -99,7 +101,7 @@ def history_of(space: spaces.Space[Any]) -> int | None:
 
 def history_of_length(length: int) -> int:
     """Return how many tokens the vectors of a length show; below 1 if there are none so short."""
-    return (length - N_STAGES) // N_TOKENS - CONTEXT.stop
+    return (length - N_STAGES) // N_TOKENS - CONTEXT_LENGTH
 
 
 def recent(tokens: Sequence[Integers], history: int) -> Integers:

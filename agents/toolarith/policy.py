@@ -12,8 +12,9 @@ from torch.nn import functional
 from agents.common.gru_kernel import BatchSizes
 from agents.recurrent.gru_policy import GruActorCriticPolicy
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
-from toolenv_gym.rules import N_STAGES
 from toolenv_gym.tokens import EOS, N_TOKENS
+from toolenv_gym.worlds import published
+from toolenv_gym.worlds.published import N_STAGES
 
 
 class TokenEmbeddings(BaseFeaturesExtractor):
@@ -30,7 +31,7 @@ class TokenEmbeddings(BaseFeaturesExtractor):
 
     def forward(self, obs: th.Tensor) -> th.Tensor:
         """Return the previous tokens themselves, shape (batch, 1): see the policy's gates."""
-        return obs[:, PREVIOUS : PREVIOUS + 1]
+        return obs[:, [PREVIOUS]]
 
     def initial_state(self, obs: th.Tensor) -> th.Tensor:
         """Return tanh(mean token embedding of the context + stage embedding), (batch, d).
@@ -131,9 +132,10 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
 
 
 def _check_spaces(given: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-    if given != observation_space():
+    read = observation_space(published)
+    if given != read:
         raise ValueError(
-            f"ToolArithGruPolicy reads the observations of ToolArith-v0, {observation_space()}, "
+            f"ToolArithGruPolicy reads the observations of ToolArith-v0, {read}, "
             f"unwrapped; got {given}"
         )
     if action_space != spaces.Discrete(N_TOKENS):

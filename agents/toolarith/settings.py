@@ -8,9 +8,10 @@ from typing import Literal
 from agents.common.devices import check_device
 from agents.toolarith.algorithms import ALGORITHMS, Sizes, knows_masks
 from agents.toolarith.policy import ToolArithGruPolicy
-from toolenv_gym import rules
+from toolenv_gym import worlds
 from toolenv_gym.arguments import check_shaping, check_stages
 from toolenv_gym.oracle import Task
+from toolenv_gym.rules import Rules
 
 SEEDS = 2**32  # as many as NumPy's global generator takes
 
@@ -47,7 +48,7 @@ class TrainSettings:
     """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
     as it is (for recurrent_ppo_lstm always one at least). By default 7 for maskable_ppo, 0 for the
     others"""
-    shaping: float = rules.SHAPING
+    shaping: float = worlds.published.SHAPING
     """weight of the milestones in the reward of training"""
     masks: bool = False
     """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
@@ -82,7 +83,7 @@ class TrainSettings:
 
     def check_task(self) -> None:
         """Raise a ValueError that names what cannot be on any machine."""
-        self.stage = check_stages(self.stage)
+        self.stage = check_stages(self.rules, self.stage)
         self.shaping = check_shaping(self.shaping)
         if self.curriculum == "guided" and self.masks:
             raise ValueError("the guided curriculum has masks of its own: leave out --masks")
@@ -112,14 +113,14 @@ class TrainSettings:
             raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
 
     @property
-    def rule_set(self) -> int:
+    def rules(self) -> Rules:
         """The rules of the world."""
-        return rules.RULE_SETS[self.env]
+        return worlds.WORLDS[self.env]
 
     @property
     def tasks(self) -> list[Task]:
         """What it is evaluated on, a task a stage."""
-        return [Task(self.rule_set, stage) for stage in sorted(set(self.stage))]
+        return [Task(self.rules, stage) for stage in sorted(set(self.stage))]
 
     @property
     def sizes(self) -> Sizes:
@@ -137,5 +138,5 @@ class TrainSettings:
     def schedule(self) -> str:
         """The curriculum asked for, or the default one."""
         guidable = knows_masks(self.algo) and not self.masks
-        default = "guided" if self.rule_set == rules.DESCRIBED and guidable else "mixed"
+        default = "guided" if self.rules is worlds.memory and guidable else "mixed"
         return self.curriculum or default

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from agents.toolarith.evaluation import Score
-from toolenv_gym import rules
+from toolenv_gym.rules import Rules
+from toolenv_gym.worlds import published
 
 PUBLISHED_GRADING = (
     "ToolArith-v0 grades one milestone before the target that it describes, as the published "
@@ -16,12 +17,12 @@ PUBLISHED_GRADING = (
 
 def score_table(
     scores: Sequence[Score],
-    rule_set: int,
+    rules: Rules,
     title: str = "Exact greedy evaluation over all problems",
 ) -> Table:
     """Return scores against the oracle, a row a stage.
 
-    :param rule_set: that of the world: the caption says why its two targets differ, if they do
+    :param rules: those of the world: the caption says why its two targets differ, if they do
     """
     table = Table(title=title)
     for column in (
@@ -47,18 +48,18 @@ def score_table(
     table.caption = (
         "success: answered the graded target; reached target: answered the described one"
     )
-    if rule_set == rules.PUBLISHED:
+    if rules is published:
         table.caption += f"\n{PUBLISHED_GRADING}"
     return table
 
 
-def episode_table(rows: Sequence[dict[str, str]], rule_set: int) -> Table:
-    """Return explained episodes, a row each; for ``rule_set`` see :func:`score_table`."""
+def episode_table(rows: Sequence[dict[str, str]], rules: Rules) -> Table:
+    """Return explained episodes, a row each; for ``rules`` see :func:`score_table`."""
     table = Table(title="Greedy episodes")
     for name in rows[0]:
         table.add_column(name, justify="left" if " " in rows[0][name] else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
-    if rule_set == rules.PUBLISHED:
+    if rules is published:
         table.caption = PUBLISHED_GRADING
     return table

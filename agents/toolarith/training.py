@@ -99,7 +99,7 @@ def learn(
 
 def _curriculum(settings: TrainSettings) -> Curriculum:
     if settings.schedule == "guided":
-        return GuidedCurriculum(settings.stage, settings.rule_set)
+        return GuidedCurriculum(settings.stage, settings.rules)
     if settings.schedule == "published":
         return PublishedCurriculum()
     if settings.schedule == "threshold":

@@ -19,7 +19,7 @@ from agents.studies.comparison.tables import comparison_markdown
 from agents.studies.interventions.figures import save_figures
 from agents.studies.interventions.tables import interventions_markdown
 from agents.toolarith.figures import save_curves
-from toolenv_gym.rules import RULE_SETS
+from toolenv_gym.worlds import WORLDS
 
 PAGE = ROOT / "docs" / "published_program.md"
 RESULTS = ROOT / "docs" / "results"
@@ -93,7 +93,7 @@ def test_the_seeds_of_the_readme():
 
 def test_the_learning_curves_end_at_the_optimum():
     rows = read_rows(RESULTS / "learning_curves.csv")
-    assert {row["env"] for row in rows} == set(RULE_SETS)
+    assert {row["env"] for row in rows} == set(WORLDS)
     last = max(row["timesteps"] for row in rows)
     ends = [row for row in rows if row["timesteps"] == last]
     assert len(ends) == 6

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import resource
+import subprocess
+import sys
 
 import numba
 import pytest
@@ -81,3 +83,28 @@ def test_a_damaged_file_on_a_full_disk(folder):
         path.write_bytes(b"damaged")
     with full_disk():
         assert not run()
+
+
+def test_each_world_finds_its_own_kernel_again_in_another_process(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from toolenv_gym.vector.episodes import targets_of\n"
+        "from toolenv_gym.worlds import memory, published\n"
+        "words = np.full((2, 1), 7 << 20 | 5 << 25 | 8 << 30, dtype=np.uint64)  # 7*5 + 8\n"
+        "for world in (memory, published):\n"
+        "    kernel = targets_of(world)\n"
+        "    described, graded = kernel(words)\n"
+        "    print(int(described[0]), int(graded[0]), sum(kernel.stats.cache_hits.values()))"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert printed == [["43", "43", hits, "43", "35", hits] for hits in ("0", "1")]

@@ -17,7 +17,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from stable_baselines3.common.env_util import make_vec_env
 
 import toolenv_gym
-from toolenv_gym import rules
+from toolenv_gym import worlds
 from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL, STO
 
 PROBLEM = {"digits": (7, 5, 8, 4, 6)}
@@ -45,7 +45,7 @@ def test_make_by_module_and_spec_round_trip(env_id):
     env = gym.make(f"toolenv_gym:{env_id}", stage=(0, 2), shaping=0.0)
     again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     for made in (env, again):
-        assert made.unwrapped.rule_set == rules.RULE_SETS[env_id]
+        assert made.unwrapped.world.rules is worlds.WORLDS[env_id]
         assert made.unwrapped.stages == (0, 2)
         assert made.unwrapped.shaping == 0.0
 
@@ -296,7 +296,7 @@ def test_step_after_the_end(env_id):
         ({"digits": 12345}, TypeError, "five integers 0 to 9.*got 12345"),
         ({"stage": 3}, ValueError, "0, 1 or 2, got 3"),
         ({"stage": (0, 1)}, TypeError, r"0, 1 or 2, got \(0, 1\)"),
-        ({"digit": (1, 2, 3, 4, 5)}, ValueError, r"'digits' and 'stage', got \['digit'\]"),
+        ({"digit": (1, 2, 3, 4, 5)}, ValueError, r"'problem' and 'stage', got \['digit'\]"),
     ],
 )
 def test_bad_reset_options_leave_the_episode_as_it_was(env_id, options, error, message):

@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from test_vector import CLASSES, plain
 
-from toolenv_gym import guidance, oracle, rules
+from toolenv_gym import guidance, oracle, worlds
 from toolenv_gym.tokens import ADD, ANS, EOS, MUL, RCL, STO, SUB
 
 PLANS = {
@@ -22,12 +22,23 @@ PLANS = {
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_plans_are_the_best_fixed_sequences(env_id, stage):
-    rule_set = rules.RULE_SETS[env_id]
-    plan = oracle.best_fixed_sequence(oracle.Task(rule_set, stage))
+    rules = worlds.WORLDS[env_id]
+    plan = oracle.best_fixed_sequence(oracle.Task(rules, stage))
     expected = PLANS[env_id, stage]
     assert list(plan.tokens) == expected
-    tokens = [guidance.guided_token(rule_set, stage, 7, step) for step in range(7)]
+    problem = rules.problem_at(stage, 123)
+    tokens = [guidance.guided_token(rules, problem, 7, step) for step in range(7)]
     assert tokens == expected + [ANS] * (7 - len(expected))
+    assert rules.plan_length(stage) == len(expected)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_plans_of_the_regraded_machine_are_the_best_fixed_sequences(stage):
+    rules = worlds.regraded
+    plan = oracle.best_fixed_sequence(oracle.Task(rules, stage)).tokens
+    problem = rules.problem_at(stage, 123)
+    assert tuple(rules.plan_token(problem, step) for step in range(len(plan))) == plan
+    assert rules.plan_length(stage) == len(plan)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])

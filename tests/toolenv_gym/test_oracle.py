@@ -10,18 +10,18 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import EVALUATORS
+from reference import EVALUATORS, digits_of, number_of
 
-from toolenv_gym import oracle, rules
+from toolenv_gym import oracle
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, TOOL_TOKENS
+from toolenv_gym.worlds import WORLDS, memory, published
 
 WITHOUT_MEMORY = (MUL, ADD, SUB)
-ENV_IDS = {rule_set: env_id for env_id, rule_set in rules.RULE_SETS.items()}
 
 tasks = st.builds(
     Task,
-    rule_set=st.sampled_from(sorted(ENV_IDS)),
+    rules=st.sampled_from(list(WORLDS.values())),
     stage=st.integers(0, 2),
     max_steps=st.integers(1, 5),
     shaping=st.sampled_from([0.0, 0.2, 3.0]),
@@ -31,52 +31,51 @@ problems = st.tuples(*[st.integers(0, 9)] * 5)
 
 def brute_force_returns(task, digits, tokens=TOOL_TOKENS):
     """Return the second evaluator's return of every sequence that ends in ANS."""
-    evaluate = EVALUATORS[ENV_IDS[task.rule_set]]
+    evaluate = EVALUATORS[task.rules.NAME]
+    _, *settings = task.world
     return {
-        (*sequence, ANS): evaluate(
-            task.stage, digits, (*sequence, ANS), task.shaping, task.max_steps
-        )[0]
-        for length in range(task.max_steps)
+        (*sequence, ANS): evaluate(task.stage, digits, (*sequence, ANS), *settings)[0]
+        for length in range(task.world.max_steps)
         for sequence in itertools.product(tokens, repeat=length)
     }
 
 
 @pytest.mark.parametrize(
-    ("rule_set", "stage", "optimal", "without_memory"),
+    ("rules", "stage", "optimal", "without_memory"),
     [
-        (rules.PUBLISHED, 0, 1.06, 1.06),
-        (rules.PUBLISHED, 1, 1.12, 1.12),
-        (rules.PUBLISHED, 2, 1.0370296, 1.0370296),
-        (rules.DESCRIBED, 0, 1.105, 1.105),
-        (rules.DESCRIBED, 1, 1.165, 1.165),
-        (rules.DESCRIBED, 2, 1.1385156, 0.631866),
+        (published, 0, 1.06, 1.06),
+        (published, 1, 1.12, 1.12),
+        (published, 2, 1.0370296, 1.0370296),
+        (memory, 0, 1.105, 1.105),
+        (memory, 1, 1.165, 1.165),
+        (memory, 2, 1.1385156, 0.631866),
     ],
 )
-def test_reference_scores(rule_set, stage, optimal, without_memory):
-    task = Task(rule_set, stage)
+def test_reference_scores(rules, stage, optimal, without_memory):
+    task = Task(rules, stage)
     assert oracle.mean_best_return(task) == pytest.approx(optimal, abs=1e-12)
     assert oracle.mean_best_return(task, WITHOUT_MEMORY) == pytest.approx(without_memory, abs=1e-12)
-    assert oracle.solvable_share(task) == 1.0
+    assert oracle.solvable_fraction(task) == 1.0
 
 
 def test_half_of_the_memory_world_is_solvable_without_memory():
-    task = Task(rules.DESCRIBED, 2)
-    assert oracle.solvable_share(task, WITHOUT_MEMORY) == pytest.approx(0.50251, abs=1e-12)
+    task = Task(memory, 2)
+    assert oracle.solvable_fraction(task, WITHOUT_MEMORY) == pytest.approx(0.50251, abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("rule_set", "stage", "plan"),
+    ("rules", "stage", "plan"),
     [
-        (rules.PUBLISHED, 0, (MUL, ANS)),
-        (rules.PUBLISHED, 1, (MUL, ADD, ANS)),
-        (rules.PUBLISHED, 2, (MUL, ADD, SUB, ANS)),
-        (rules.DESCRIBED, 0, (MUL, ADD, ANS)),
-        (rules.DESCRIBED, 1, (MUL, ADD, SUB, ANS)),
-        (rules.DESCRIBED, 2, (MUL, ADD, STO, MUL, RCL, SUB, ANS)),
+        (published, 0, (MUL, ANS)),
+        (published, 1, (MUL, ADD, ANS)),
+        (published, 2, (MUL, ADD, SUB, ANS)),
+        (memory, 0, (MUL, ADD, ANS)),
+        (memory, 1, (MUL, ADD, SUB, ANS)),
+        (memory, 2, (MUL, ADD, STO, MUL, RCL, SUB, ANS)),
     ],
 )
-def test_one_fixed_sequence_solves_every_problem(rule_set, stage, plan):
-    task = Task(rule_set, stage)
+def test_one_fixed_sequence_solves_every_problem(rules, stage, plan):
+    task = Task(rules, stage)
     assert oracle.best_fixed_sequence(task) == (
         plan,
         pytest.approx(oracle.mean_best_return(task), abs=1e-12),
@@ -92,7 +91,7 @@ def test_the_tempting_sequences_of_the_memory_world():
         for tokens in ((MUL, ADD, SUB, ANS), (MUL, ADD, ANS))
     )
     assert (longer >= 1).mean() == (shorter >= 1).mean() == pytest.approx(0.19)
-    best = oracle.best_fixed_sequence(Task(rules.DESCRIBED, 2), WITHOUT_MEMORY)
+    best = oracle.best_fixed_sequence(Task(memory, 2), WITHOUT_MEMORY)
     assert best == ((MUL, ADD, ANS), pytest.approx(shorter.mean(), abs=1e-12))
     assert longer.mean() < shorter.mean()
 
@@ -101,7 +100,8 @@ def test_the_tempting_sequences_of_the_memory_world():
 @given(task=tasks, digits=problems, tokens=st.sets(st.sampled_from(TOOL_TOKENS)))
 def test_best_plan_is_the_best_and_the_shortest(task, digits, tokens):
     returns = brute_force_returns(task, digits, sorted(tokens))
-    plan = oracle.best_plan(task, digits, sorted(tokens))
+    problem = task.rules.check_problem(task.stage, digits)
+    plan = oracle.best_plan(task, problem, sorted(tokens))
     best = max(returns.values())
     assert plan.value == best == returns[plan.tokens]
     assert len(plan.tokens) == min(len(s) for s, value in returns.items() if value == best)
@@ -110,38 +110,42 @@ def test_best_plan_is_the_best_and_the_shortest(task, digits, tokens):
 @settings(max_examples=15, deadline=None)
 @given(task=tasks, sample=st.lists(st.integers(0, 10**5 - 1), min_size=20, max_size=20))
 def test_best_returns_against_brute_force(task, sample):
-    digits, returns = oracle.all_digits(task.stage), oracle.best_returns(task)
-    for i in {index % len(digits) for index in sample}:
-        assert returns[i] == max(brute_force_returns(task, digits[i].tolist()).values())
+    returns = oracle.best_returns(task)
+    for i in {index % len(returns) for index in sample}:
+        assert returns[i] == max(brute_force_returns(task, digits_of(task.stage, i)).values())
 
 
 @settings(max_examples=15, deadline=None)
 @given(task=tasks, tokens=st.lists(st.sampled_from((*TOOL_TOKENS, ANS, 3)), max_size=7))
 def test_mean_return_of_a_sequence(task, tokens):
-    evaluate = EVALUATORS[ENV_IDS[task.rule_set]]
+    evaluate = EVALUATORS[task.rules.NAME]
+    _, *settings = task.world
     digits = itertools.product(range(10), repeat=3 + task.stage)
     hidden = (0,) * (2 - task.stage)
-    returns = [
-        evaluate(task.stage, d + hidden, tokens, task.shaping, task.max_steps)[0] for d in digits
-    ]
+    returns = [evaluate(task.stage, d + hidden, tokens, *settings)[0] for d in digits]
     assert oracle.mean_return(task, tokens) == pytest.approx(np.mean(returns), abs=1e-12)
 
 
-def test_all_digits_are_all_problems():
-    for stage in range(3):
-        digits = oracle.all_digits(stage)
-        expected = set(itertools.product(range(10), repeat=3 + stage))
-        assert {tuple(row[: 3 + stage]) for row in digits.tolist()} == expected
-        assert len(digits) == len(expected)
-
-
-@pytest.mark.parametrize("rule_set", sorted(ENV_IDS))
+@pytest.mark.parametrize("rules", WORLDS.values(), ids=WORLDS)
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_random_return_against_all_sequences(rule_set, stage, monkeypatch):
+def test_numbers_are_all_problems(rules, stage):
+    numbers = Task(rules, stage).numbers.tolist()
+    problems = [rules.problem_at(stage, number) for number in numbers]
+    digits = [digits_of(stage, number) for number in numbers]
+    assert len(set(digits)) == len(numbers) == 10 ** (3 + stage)
+    assert problems == [(stage, five) for five in digits]
+    assert [rules.number_of(problem) for problem in problems] == numbers
+    contexts = [rules.context(problem) for problem in problems]
+    assert [rules.read_context(stage, context) for context in contexts] == problems
+
+
+@pytest.mark.parametrize("rules", WORLDS.values(), ids=WORLDS)
+@pytest.mark.parametrize("stage", [0, 1, 2])
+def test_random_return_against_all_sequences(rules, stage, monkeypatch):
     """With three tokens all 18**3 sequences can be played on a few problems."""
     digits = [(7, 5, 8, 4, 6), (0, 3, 0, 1, 2), (2, 2, 4, 9, 0), (1, 0, 0, 0, 0)]
-    task = Task(rule_set, stage, max_steps=3)
-    evaluate = EVALUATORS[ENV_IDS[rule_set]]
+    task = Task(rules, stage, max_steps=3)
+    evaluate = EVALUATORS[rules.NAME]
     expected = [
         np.mean(
             [evaluate(stage, d, s, max_steps=3)[0] for s in itertools.product(range(18), repeat=3)]
@@ -149,14 +153,12 @@ def test_random_return_against_all_sequences(rule_set, stage, monkeypatch):
         for d in digits
     ]
     # A task whose problems are these only.
-    original = oracle.all_digits
     oracle._mean_rewards.cache_clear()
-    try:
-        oracle.all_digits = lambda stage: np.array(digits)
+    numbers = np.array([number_of(stage, d) for d in digits])
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "numbers", numbers)
         value = oracle.mean_random_return(task)
-    finally:
-        oracle.all_digits = original
-        oracle._mean_rewards.cache_clear()
+    oracle._mean_rewards.cache_clear()
     assert value == pytest.approx(np.mean(expected), abs=1e-12)
 
 
@@ -172,37 +174,35 @@ def test_random_return_against_sampled_episodes(env_id, stage):
         while not terminated:
             _, reward, terminated, _, _ = env.step(int(draws.integers(18)))
         returns.append(reward)
-    expected = oracle.mean_random_return(Task(env.rule_set, stage))
+    expected = oracle.mean_random_return(Task(env.world.rules, stage))
     assert np.mean(returns) == pytest.approx(expected, abs=5 * np.std(returns) / np.sqrt(5_000))
 
 
 def test_a_long_budget_is_quick_and_no_worse():
-    for rule_set in ENV_IDS:
-        longer = Task(rule_set, 1, max_steps=16)
-        assert oracle.mean_best_return(longer) >= oracle.mean_best_return(Task(rule_set, 1))
+    for rules in WORLDS.values():
+        longer = Task(rules, 1, max_steps=16)
+        assert oracle.mean_best_return(longer) >= oracle.mean_best_return(Task(rules, 1))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((3, 0), "rule_set must be .* got 3"),
-        ((0, 3), "0, 1 or 2, got 3"),
-        ((0, 0, 17), "1 to 16, got 17"),
-        ((0, 0, 7, -1.0), "at least 0, got -1.0"),
+        (("ToolArith-v0", 0), "a module of toolenv_gym.worlds, got 'ToolArith-v0'"),
+        ((published, 3), "0, 1 or 2, got 3"),
+        ((published, 0, 17), "1 to 16, got 17"),
+        ((published, 0, 7, -1.0), "at least 0, got -1.0"),
     ],
 )
 def test_bad_tasks(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         Task(*arguments)
 
 
-def test_bad_tokens_and_digits():
+def test_bad_tokens():
     with pytest.raises(ValueError, match=r"0 to 17, got \[18\]"):
-        oracle.best_returns(Task(0, 0), tokens=(MUL, 18))
-    with pytest.raises(ValueError, match="five integers"):
-        oracle.best_plan(Task(0, 0), (1, 2, 3))
+        oracle.best_returns(Task(published, 0), tokens=(MUL, 18))
     with pytest.raises(ValueError, match=r"0 to 17, got \[-1\]"):
-        oracle.mean_return(Task(0, 0), (MUL, -1))
+        oracle.mean_return(Task(published, 0), (MUL, -1))
 
 
 def test_the_committed_table_is_what_is_printed():

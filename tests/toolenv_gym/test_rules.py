@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import EVALUATORS
 
-from toolenv_gym import rules
+from toolenv_gym import worlds
+from toolenv_gym.rules import START
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, TOOL_TOKENS
 
 GOLDEN = ROOT / "tests" / "data" / "published_rollouts.npz"
@@ -94,14 +95,12 @@ def test_plans_worked_out_by_hand(env_id, stage, tokens, expected):
     assert play(env, tokens)[0] == expected
 
 
-def reachable(rule_set, stage, digits):
+def reachable(rules, problem):
     """Return every machine state that six tokens can reach."""
-    states = {rules.START}
+    states = {START}
     for _ in range(6):
         states |= {
-            rules.transition(rule_set, digits, stage, machine, token)
-            for machine in states
-            for token in TOOL_TOKENS
+            rules.transition(problem, machine, token) for machine in states for token in TOOL_TOKENS
         }
     return states
 
@@ -129,17 +128,17 @@ def described_table(empty, memory_full, digits_left):
     }
 
 
-@pytest.mark.parametrize("rule_set", rules.RULE_SETS.values())
+@pytest.mark.parametrize("rules", worlds.WORLDS.values(), ids=worlds.WORLDS)
 @pytest.mark.parametrize("stage", [0, 1, 2])
-def test_masks_are_those_of_the_table(rule_set, stage):
-    for machine in reachable(rule_set, stage, (7, 5, 8, 4, 6)):
+def test_masks_are_those_of_the_table(rules, stage):
+    for machine in reachable(rules, rules.check_problem(stage, (7, 5, 8, 4, 6))):
         empty, full = not machine.acc_full, bool(machine.memory_full)
-        if rule_set == rules.PUBLISHED:
+        if rules is worlds.published:
             table = published_table(stage, empty, full)
         else:
             table = described_table(empty, full, 3 + stage - machine.head)
         for token, expected in table.items():
-            assert rules.has_effect(rule_set, stage, machine, token) == expected
+            assert rules.has_effect(stage, machine, token) == expected
 
 
 @settings(max_examples=500, deadline=None)

@@ -16,7 +16,7 @@ import torch as th
 from agents.common.files import Row
 from agents.common.parallel import run_missing
 from agents.published.a2c import PublishedA2C, Settings, draw_problems
-from toolenv_gym import rules
+from toolenv_gym.worlds.published import N_STAGES
 
 TRAINING: dict[str, Any] = {
     "own_context": True,
@@ -81,12 +81,12 @@ def run(job: Job) -> list[Row]:
     (variant,) = (variant for variant in variants() if variant.name == job.variant)
     program = PublishedA2C(variant.settings(job.seed, job.updates))
     drawn = random.Random(12345)
-    problems = [draw_problems(drawn, PROBLEMS, stage) for stage in range(rules.N_STAGES)]
+    problems = [draw_problems(drawn, PROBLEMS, stage) for stage in range(N_STAGES)]
     rows = []
     for update in range(1, job.updates + 1):
         program.update()
         if update * CHECKPOINTS % job.updates == 0:
-            for stage in range(rules.N_STAGES):
+            for stage in range(N_STAGES):
                 _, outcomes = program.greedy(problems[stage])
                 rows.append(
                     {

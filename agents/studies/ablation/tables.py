@@ -11,10 +11,10 @@ from rich.table import Table
 from agents.common.files import Row
 from agents.common.tables import by_columns, markdown_table
 from agents.studies.ablation.runs import CHECKPOINTS, variants
-from toolenv_gym import rules
+from toolenv_gym.worlds.published import N_STAGES
 
 BOOTSTRAPS = 2_000
-HEADER = ("variant", *(f"stage {stage}" for stage in range(rules.N_STAGES)))
+HEADER = ("variant", *(f"stage {stage}" for stage in range(N_STAGES)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _rates(rows: Sequence[Row], checkpoint: int) -> dict[tuple[str, int], npt.ND
     """Return the success rates of all seeds at a checkpoint, by variant and stage."""
     chosen = [row for row in rows if row["update"] * CHECKPOINTS == row["updates"] * checkpoint]
     rates = by_columns(chosen, ("variant", "stage"), "success_rate")
-    order = [(variant.name, stage) for variant in variants() for stage in range(rules.N_STAGES)]
+    order = [(variant.name, stage) for variant in variants() for stage in range(N_STAGES)]
     return {name: np.array(rates[name]) for name in order if name in rates}
 
 

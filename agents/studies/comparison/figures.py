@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from agents.common.files import Row, write_atomically
 from agents.common.tables import by_columns
-from toolenv_gym import oracle, rules
+from toolenv_gym import oracle, worlds
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, MUL, SUB
 
@@ -20,7 +20,7 @@ def save_figure(rows: Sequence[Row], variants: Sequence[str], path: Path) -> Non
     for place, variant in enumerate(variants):
         rates = [100 * rate for rate in success[variant, 2]]
         axes.scatter(rates, [place] * len(rates), s=45, alpha=0.5, color="C0", edgecolors="none")
-    without_memory = 100 * oracle.solvable_share(Task(rules.DESCRIBED, 2), (MUL, ADD, SUB))
+    without_memory = 100 * oracle.solvable_fraction(Task(worlds.memory, 2), (MUL, ADD, SUB))
     axes.axvline(without_memory, color="grey", linestyle="--", linewidth=1)
     axes.text(without_memory + 1, -0.6, "no more without memory", color="grey", va="center")
     axes.set_yticks(range(len(variants)), variants)

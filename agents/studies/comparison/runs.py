@@ -13,7 +13,7 @@ from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import holds_run, open_run
 from agents.toolarith.settings import TrainSettings
 from agents.toolarith.training import train
-from toolenv_gym import rules
+from toolenv_gym.worlds.published import MAX_STEPS
 
 BUDGET = 500_000  # environment steps
 MASTERED = 0.999  # success rate
@@ -29,8 +29,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no guidance, sparse reward": {"curriculum": "mixed", "shaping": 0.0},
     "no guidance, RecurrentA2C": {"algo": "recurrent_a2c", "curriculum": "mixed"},
     "RecurrentPPO with LSTM": {"algo": "recurrent_ppo_lstm"},
-    "PPO on the token history": {"algo": "ppo", "history": rules.MAX_STEPS},
-    "A2C on the token history": {"algo": "a2c", "history": rules.MAX_STEPS},
+    "PPO on the token history": {"algo": "ppo", "history": MAX_STEPS},
+    "A2C on the token history": {"algo": "a2c", "history": MAX_STEPS},
 }
 
 

@@ -18,7 +18,7 @@ from toolenv_gym.tokens import ADD, MUL, SUB
 
 def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     """Draw one figure for each kind of result."""
-    without_memory = oracle.solvable_share(STUDIED, (MUL, ADD, SUB))
+    without_memory = oracle.solvable_fraction(STUDIED, (MUL, ADD, SUB))
     save_intervention_figure(results["interventions"], without_memory, folder / "interventions.png")
     stages = sorted({row["stage"] for row in results["plans"]})
     trees = {s: token_tree([row for row in results["plans"] if row["stage"] == s]) for s in stages}

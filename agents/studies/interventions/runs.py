@@ -29,14 +29,15 @@ from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.policy import ToolArithGruPolicy
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.settings import AlgorithmName
-from toolenv_gym import oracle, rules
-from toolenv_gym.compiled import EpisodeBatch, play_batch
-from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observe
+from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE
 from toolenv_gym.oracle import Task
-from toolenv_gym.tokens import CTX, RCL, STO, TOOL_TOKENS, token_name
+from toolenv_gym.sequences import first_observations, machines_along, play_sequences
+from toolenv_gym.tokens import ANS, CTX, RCL, STO, TOOL_TOKENS, token_name
+from toolenv_gym.worlds import memory
+from toolenv_gym.worlds.five_digits import N_STAGES, shown_digits
 
-WORLD = "ToolArithMemory-v0"
-STUDIED = Task(rules.RULE_SETS[WORLD], stage=2)  # the task that cannot be solved without memory
+WORLD = memory.NAME
+STUDIED = Task(memory, stage=2)  # the task that cannot be solved without memory
 BATCH = 5_000  # episodes played side by side; more of them do not fit a processor's cache
 SEED = 0  # of the order of the problems, the sample to probe and the random tokens
 
@@ -75,7 +76,7 @@ def study(policy: ToolArithGruPolicy, seed: int) -> dict[str, list[Row]]:
     """
     return {
         "interventions": list(intervene(policy, STUDIED)),
-        "plans": all_plans(policy, STUDIED.rule_set),
+        "plans": all_plans(policy),
         "probes": probe(policy, untrained_like(policy, seed), STUDIED),
     }
 
@@ -115,8 +116,8 @@ UNTOUCHED = Intervention()
 
 def interventions(task: Task) -> list[Intervention]:
     """Return the interventions that :func:`intervene` tries on a task."""
-    steps = range(1, task.max_steps)
-    others = [stage for stage in range(rules.N_STAGES) if stage != task.stage]
+    steps = range(1, task.world.max_steps)
+    others = [stage for stage in range(N_STAGES) if stage != task.stage]
     return [
         *(_without(*tokens) for tokens in ((STO, RCL), (STO,), (RCL,))),
         *(Intervention("state reset to h0", f"after step {k}", change=_reset(k)) for k in steps),
@@ -157,7 +158,7 @@ def _stage(stage: int) -> Callable[[Integers], Integers]:
 def play(
     policy: ToolArithGruPolicy,
     task: Task,
-    digits: Integers,
+    problems: Integers,
     intervention: Intervention = UNTOUCHED,
 ) -> Episodes:
     """Play one greedy episode of a tampered-with policy on each problem, in batches.
@@ -166,35 +167,41 @@ def play(
     first is given it of the last. The network goes on reading its own tokens after an episode's
     end, so that it has a state to give.
 
-    :param digits: the true problems, shape (n, 5)
+    :param problems: the numbers of the true problems, shape (n,)
     """
     parts = [
-        _play(policy, task, digits[start : start + BATCH], intervention)
-        for start in range(0, len(digits), BATCH)
+        _play(policy, task, problems[start : start + BATCH], intervention)
+        for start in range(0, len(problems), BATCH)
     ]
     return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @th.no_grad()
 def _play(
-    policy: ToolArithGruPolicy, task: Task, digits: Integers, intervention: Intervention
+    policy: ToolArithGruPolicy, task: Task, problems: Integers, intervention: Intervention
 ) -> Episodes:
-    stages = np.full(len(digits), task.stage)
-    observations = th.as_tensor(intervention.show(observe(digits, task.stage)))
-    batch = EpisodeBatch(task.rule_set, task.shaping, task.max_steps, digits, stages)
-    tokens = np.full((len(digits), task.max_steps), -1)
+    n, steps = len(problems), task.world.max_steps
+    observations = th.as_tensor(intervention.show(_observations(task, problems)))
+    tokens = np.full((n, steps), -1)
+    over = np.zeros(n, dtype=np.bool_)
     start = hidden = policy.initial_state(observations)
-    for step in range(task.max_steps):
+    for step in range(steps):
         logits, hidden = _read(policy, observations, hidden)
         logits[:, list(intervention.excluded)] = -th.inf
         hidden = intervention.change(step + 1, hidden, start)
         emitted = logits.argmax(dim=1).numpy()
         observations[:, PREVIOUS] = th.as_tensor(emitted)
-        tokens[~batch.over, step] = emitted[~batch.over]
-        batch.play(emitted)
-        if batch.over.all():
+        tokens[~over, step] = emitted[~over]
+        over |= emitted == ANS
+        if over.all():
             break
-    return Episodes(digits, tokens, batch.returns, *batch.outcomes())
+    stages = np.full(n, task.stage)
+    return Episodes(problems, tokens, *play_sequences(task.world, stages, problems, tokens))
+
+
+def _observations(task: Task, problems: Integers) -> Integers:
+    """Return the observations after resets to problems, shape (n, 8)."""
+    return first_observations(task.rules, np.full(len(problems), task.stage), problems)
 
 
 def _read(
@@ -213,16 +220,16 @@ def intervene(policy: ToolArithGruPolicy, task: Task) -> Iterator[Row]:
     :return: rows of means over the problems; ``same_tokens`` is the share of episodes with exactly
         the tokens of the untouched agent, ``most_frequent_tokens`` what most episodes emit
     """
-    digits = _problems(task.stage)
-    untouched = play(policy, task, digits)
+    problems = _problems(task)
+    untouched = play(policy, task, problems)
     yield _row(UNTOUCHED, task, untouched, untouched)
     for intervention in interventions(task):
-        yield _row(intervention, task, play(policy, task, digits, intervention), untouched)
+        yield _row(intervention, task, play(policy, task, problems, intervention), untouched)
 
 
-def _problems(stage: int) -> Integers:
-    """Return all problems of a stage in a random order."""
-    return np.random.default_rng(SEED).permutation(oracle.all_digits(stage))
+def _problems(task: Task) -> Integers:
+    """Return the numbers of all problems of a task in a random order."""
+    return np.random.default_rng(SEED).permutation(task.numbers)
 
 
 def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: Episodes) -> Row:
@@ -231,7 +238,7 @@ def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: 
         "intervention": intervention.name,
         "detail": intervention.detail,
         "stage": task.stage,
-        "problems": len(episodes.digits),
+        "problems": len(episodes.problems),
         "success_rate": float(episodes.success.mean()),
         "mean_return": float(episodes.returns.mean()),
         "same_tokens": float((episodes.tokens == untouched.tokens).all(axis=1).mean()),
@@ -243,13 +250,11 @@ def _row(intervention: Intervention, task: Task, episodes: Episodes, untouched: 
 # --------------------------------------------------------------------------------------- plans
 
 
-def all_plans(policy: ToolArithGruPolicy, rule_set: int) -> list[Row]:
+def all_plans(policy: ToolArithGruPolicy) -> list[Row]:
     """Return :func:`plan_rows` of the untouched agent, on all problems of each stage."""
-    tasks = [Task(rule_set, stage) for stage in range(rules.N_STAGES)]
+    tasks = [Task(memory, stage) for stage in range(N_STAGES)]
     return [
-        row
-        for task in tasks
-        for row in plan_rows(task.stage, play(policy, task, _problems(task.stage)))
+        row for task in tasks for row in plan_rows(task.stage, play(policy, task, _problems(task)))
     ]
 
 
@@ -326,18 +331,18 @@ def probe(policy: ToolArithGruPolicy, untrained: ToolArithGruPolicy, task: Task)
         always naming the most frequent class of those it was fitted to (``majority``)
     """
     generator = np.random.default_rng(SEED)
-    digits = generator.choice(oracle.all_digits(task.stage), PROBED, replace=False)
+    problems = generator.choice(task.numbers, PROBED, replace=False)
     tokens = {
-        "greedy": play(policy, task, digits).tokens,
-        "random tokens": generator.choice(TOOL_TOKENS, (PROBED, task.max_steps)),
+        "greedy": play(policy, task, problems).tokens,
+        "random tokens": generator.choice(TOOL_TOKENS, (PROBED, task.world.max_steps)),
     }
     return [
         {"data": data, "network": name} | row
         for data, played in tokens.items()
         for name, network in {"trained": policy, "untrained": untrained}.items()
         for row in _probe_rows(
-            states_along(network, task, digits, played),
-            probe_targets(task, digits, played),
+            states_along(network, task, problems, played),
+            probe_targets(task, problems, played),
             played >= 0,
         )
     ]
@@ -349,7 +354,7 @@ def digit_ceiling(stage: int) -> float:
     h0 comes from the mean of what is shown: it may tell how many digits of each kind there are, but
     not which of them stands where. The best guess is the most frequent one.
     """
-    shown = oracle.all_digits(stage)[:, : rules.shown_digits(stage)]
+    shown = _digits(stage, np.arange(memory.n_problems(stage)))[:, : shown_digits(stage)]
     counts = (shown[:, :, np.newaxis] == np.arange(10)).sum(axis=1)
     return float(counts.max(axis=1).mean() / shown.shape[1])
 
@@ -383,49 +388,44 @@ def _probe_rows(
 
 @th.no_grad()
 def states_along(
-    policy: ToolArithGruPolicy, task: Task, digits: Integers, tokens: Integers
+    policy: ToolArithGruPolicy, task: Task, problems: Integers, tokens: Integers
 ) -> npt.NDArray[np.float32]:
     """Return the states from which a policy would choose each token, were the earlier ones its own.
 
     :param tokens: shape (n, steps), -1 after the end of an episode
     :return: shape (n, steps, d)
     """
-    observations = th.as_tensor(observe(digits, task.stage))
+    observations = th.as_tensor(_observations(task, problems))
     hidden = policy.initial_state(observations)
     states = []
-    for previous in (np.full(len(digits), CTX), *np.maximum(tokens, 0).T[:-1]):
+    for previous in (np.full(len(problems), CTX), *np.maximum(tokens, 0).T[:-1]):
         observations[:, PREVIOUS] = th.as_tensor(previous)
         _, hidden = _read(policy, observations, hidden)
         states.append(hidden[0].numpy())
     return np.stack(states, axis=1)
 
 
-def probe_targets(task: Task, digits: Integers, tokens: Integers) -> dict[str, Integers]:
+def probe_targets(task: Task, problems: Integers, tokens: Integers) -> dict[str, Integers]:
     """Return what the probes are asked for, before each token, each of shape (n, steps).
 
     :param tokens: shape (n, steps), -1 after the end of an episode
     """
-    steps = tokens.shape[1]
-    acc_full, acc, memory_full, *_ = np.moveaxis(_machines(task, digits, tokens), 2, 0)
+    n, steps = tokens.shape
+    machines = machines_along(task.world, np.full(n, task.stage), problems, tokens)
+    acc_full, acc, memory_full, *_ = np.moveaxis(machines[:, :-1], 2, 0)
+    digits = _digits(task.stage, problems)
     return {
         "memory_full": memory_full,
         "accumulator": np.where(acc_full == 1, acc % SCALE, SCALE),
-        "steps_taken": np.tile(np.arange(steps), (len(tokens), 1)),
+        "steps_taken": np.tile(np.arange(steps), (n, 1)),
         **{f"digit_{name}": np.tile(digits[:, [i]], steps) for i, name in enumerate("abcde")},
     }
 
 
-def _machines(task: Task, digits: Integers, tokens: Integers) -> Integers:
-    """Return the machines before each token, fields of ``rules.Machine``, shape (n, steps, 5)."""
-    n = len(digits)
-    machine = np.tile(np.array(rules.START, dtype=np.int64), (n, 1))
-    stages, over, returns = np.full(n, task.stage), np.zeros(n, dtype=np.bool_), np.zeros(n)
-    world = (task.rule_set, task.shaping, task.max_steps, stages, digits)
-    machines = []
-    for step, emitted in enumerate(np.ascontiguousarray(tokens.T)):
-        machines.append(machine.copy())
-        play_batch(*world, machine, step, emitted, over, returns)
-    return np.stack(machines, axis=1)
+def _digits(stage: int, problems: Integers) -> Integers:
+    """Return the digits of problems by their numbers, shape (n, 5)."""
+    digits: Any = memory.problem_at(stage, problems).digits  # type: ignore[arg-type]  # all at once
+    return np.stack(digits, axis=1)
 
 
 def linear_probe(

@@ -6,7 +6,7 @@ from typing import get_args
 from agents.common.files import Row
 from agents.common.tables import markdown_table, span
 from agents.toolarith.settings import AlgorithmName
-from toolenv_gym.rules import N_STAGES
+from toolenv_gym.worlds.published import N_STAGES
 
 
 def learners_markdown(rows: Sequence[Row], env: str) -> str:

@@ -7,7 +7,7 @@ import torch as th
 from conftest import ROOT
 
 from agents.published.a2c import PublishedA2C, Settings
-from agents.published.literal import LiteralA2C, run_program
+from agents.published.literal import LiteralA2C, context_of, run_program
 
 TRACE = json.loads((ROOT / "tests/data/published_trace_seed0.json").read_text())
 
@@ -31,7 +31,7 @@ def test_the_published_trace():
     if whole:
         for expected in TRACE["samples"]:
             problem, tokens = program.sample(expected["stage"])
-            assert problem.context == [*expected["context"], 10]
+            assert context_of(problem) == [*expected["context"], 10]
             assert tokens == expected["tokens"]
         assert program.evaluate(1_000) == TRACE["final_mean_reward"]
         sums = {name: value.double().sum().item() for name, value in parameters(program).items()}

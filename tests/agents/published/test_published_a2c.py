@@ -27,6 +27,7 @@ from agents.published.a2c import (
     draw_problems,
     draw_samples,
     evaluate_stages,
+    published_mean,
     roll_out,
     run_program,
     sample,
@@ -60,12 +61,15 @@ def test_the_published_trace():
         assert report.mean_return == expected["mean_reward"]
         assert report.loss == pytest.approx(expected["loss"], abs=1e-4)
         if report.update % 5 == 0:
-            given = [outcomes.published_mean for outcomes in report.evaluations]
+            given = [published_mean(outcomes.returns) for outcomes in report.evaluations]
             assert given == next(evaluations)["mean_reward"]
     if whole:
         assert next(reports, None) is None
         assert [sample._asdict() for sample in draw_samples(program)] == TRACE["samples"]
-        final = [outcomes.published_mean for outcomes in evaluate_stages(program, FINAL_PROBLEMS)]
+        final = [
+            published_mean(outcomes.returns)
+            for outcomes in evaluate_stages(program, FINAL_PROBLEMS)
+        ]
         assert final == TRACE["final_mean_reward"]
         sums = TRACE["parameter_sums_after_60_updates"]
         assert parameter_sums(program) == pytest.approx(sums, abs=1e-3)
@@ -195,7 +199,7 @@ def test_scores(switches, evaluator, graded):
     # The first tokens of plans, then anything.
     tokens = np.random.default_rng(0).choice([11, 12, 13, 14, 15, 16, 3], size=(2_000, 7))
     tokens[:, 0] = 11
-    outcomes = score(settings.rule_set, problems, tokens)
+    outcomes = score(settings.rules, problems, tokens)
     for i, (digits, stage) in enumerate(
         zip(problems.digits.tolist(), problems.stages, strict=True)
     ):
@@ -353,7 +357,7 @@ def test_switches_of_the_world_change_the_returns_only(name):
     np.testing.assert_array_equal(problems[0].digits, problems[1].digits)
     tokens = [program.greedy(problems[0])[0] for program in programs]
     np.testing.assert_array_equal(*tokens)
-    assert programs[0].settings.rule_set != programs[1].settings.rule_set
+    assert programs[0].settings.rules != programs[1].settings.rules
 
 
 def test_seven_steps():

@@ -11,6 +11,7 @@ import pytest
 import torch as th
 from conftest import ROOT
 from gymnasium import spaces
+from reference import number_of
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 
@@ -19,7 +20,7 @@ from agents.recurrent.export import GreedyStep, OnnxPolicy, export_onnx
 from agents.recurrent.masking import make_maskable, masking
 from agents.toolarith.algorithms import make_model, make_training_env
 from agents.toolarith.evaluation import greedy_episodes
-from toolenv_gym import oracle, rules
+from toolenv_gym import worlds
 from toolenv_gym.observation import observation_space
 from toolenv_gym.oracle import Task
 
@@ -47,7 +48,7 @@ POLICIES = {
         {"use_sde": True, "squash_output": True},
     ),
     "image": (GruActorCriticPolicy, IMAGE, spaces.MultiBinary(2), {}),
-    "paper's": (ToolArithGruPolicy, observation_space(), spaces.Discrete(18), {}),
+    "paper's": (ToolArithGruPolicy, observation_space(worlds.published), spaces.Discrete(18), {}),
     "LSTM": (RecurrentActorCriticPolicy, VECTOR, spaces.Discrete(3), {"n_lstm_layers": 2}),
 }
 MASKABLE = ["GRU", "two GRUs of two layers", "paper's", "LSTM"]
@@ -140,9 +141,9 @@ def test_every_problem_is_played_with_the_same_tokens(algo, masked, tmp_path):
     th.nn.init.normal_(model.policy.action_net.weight, std=1)  # else all problems look alike
     export_onnx(model.policy, tmp_path / "model.onnx", masked)
     exported = OnnxPolicy(tmp_path / "model.onnx", model.observation_space)
-    task, digits = Task(rules.DESCRIBED, 0), oracle.all_digits(0)
+    task, problems = Task(worlds.memory, 0), np.arange(1_000)
     ours, theirs = (
-        greedy_episodes(player, task, digits, masked).tokens for player in (model, exported)
+        greedy_episodes(player, task, problems, masked).tokens for player in (model, exported)
     )
     np.testing.assert_array_equal(theirs, ours)
     assert len(np.unique(ours, axis=0)) > 5
@@ -187,8 +188,8 @@ def test_the_script_and_the_episode_of_the_page(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "export.md").read_text()
     code = page.split("```python\n")[1].split("```")[0]
     exec(code, {"onnxruntime": onnxruntime})
-    digits = np.array([played.pop(0)])
-    episodes = greedy_episodes(model, Task(rules.PUBLISHED, 2), digits)
+    problems = np.array([number_of(2, played.pop(0))])
+    episodes = greedy_episodes(model, Task(worlds.published, 2), problems)
     assert played == [token for token in episodes.tokens[0] if token >= 0]
 
 

@@ -22,7 +22,7 @@ from agents.toolarith.curriculum import (
     PublishedCurriculum,
     ThresholdCurriculum,
 )
-from toolenv_gym import rules
+from toolenv_gym import worlds
 
 
 class HalfGuided(MixedCurriculum):
@@ -93,7 +93,7 @@ def test_without_guidance_all_episodes_count():
 
 
 def test_what_a_curriculum_has_not_come_to():
-    guided = GuidedCurriculum((0, 1), rules.DESCRIBED, threshold=1.0, window=1)
+    guided = GuidedCurriculum((0, 1), worlds.memory, threshold=1.0, window=1)
     for k in (3, 2, 1):
         assert f"k = {k} of 3" in guided.unfinished()
         guided.record({"stage": 1, "guidance": k, "is_success": True})

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch as th
 from conftest import ROOT
-from reference import described
+from reference import described, digits_of
 from running import begin
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
@@ -34,7 +34,7 @@ from agents.toolarith.evaluation import Episodes, greedy_episodes
 from agents.toolarith.explanation import emitted_tokens, sample_problems
 from agents.toolarith.model_files import new_model
 from agents.toolarith.policy import ToolArithGruPolicy
-from toolenv_gym import oracle, rules
+from toolenv_gym import oracle, worlds
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, ANS, CTX, MUL, RCL, STO, SUB
 
@@ -98,10 +98,18 @@ def model():
 @pytest.fixture
 def problems(monkeypatch):
     """Some problems, in four batches, in place of all."""
-    digits = sample_problems(2, 4 * BATCH, seed=0)
+    problems = sample_problems(STUDIED, 4 * BATCH, seed=0)
     monkeypatch.setattr("agents.studies.interventions.runs.BATCH", BATCH)
-    monkeypatch.setattr("agents.studies.interventions.runs._problems", lambda stage: digits)
-    return digits
+    monkeypatch.setattr(
+        "agents.studies.interventions.runs._problems",
+        lambda task: problems // 10 ** (2 - task.stage),  # fewer digits are shown
+    )
+    return problems
+
+
+def digits_of_all(problems):
+    """Return the digits of problems of stage 2, shape (n, 5)."""
+    return np.array([digits_of(2, number) for number in problems.tolist()])
 
 
 def of_another(values):
@@ -120,8 +128,8 @@ def expect(episodes, tokens):
     """Compare episodes with the tokens that they should have, graded by the reference."""
     np.testing.assert_array_equal(episodes.tokens, [until_answer(row) for row in tokens])
     returns = [
-        described(2, digits.tolist(), emitted_tokens(row))[0]
-        for digits, row in zip(episodes.digits, episodes.tokens, strict=True)
+        described(2, digits_of(2, number), emitted_tokens(row))[0]
+        for number, row in zip(episodes.problems, episodes.tokens, strict=True)
     ]
     np.testing.assert_allclose(episodes.returns, returns, atol=1e-12)
     np.testing.assert_array_equal(episodes.success, np.array(returns) >= 1)
@@ -134,10 +142,11 @@ def test_untouched_episodes_are_the_greedy_ones(env_id):
     with th.no_grad():
         random.policy.lstm_actor.weight_hh_l0.mul_(4)
     for stage in range(3):
-        task, digits = Task(rules.RULE_SETS[env_id], stage), sample_problems(stage, 60, seed=0)
-        played = play(random.policy, task, digits)
+        task = Task(worlds.WORLDS[env_id], stage)
+        numbers = sample_problems(task, 60, seed=0)
+        played = play(random.policy, task, numbers)
         assert len(np.unique(played.tokens, axis=0)) > 5
-        for given, expected in zip(played, greedy_episodes(random, task, digits), strict=True):
+        for given, expected in zip(played, greedy_episodes(random, task, numbers), strict=True):
             np.testing.assert_array_equal(given, expected)
 
 
@@ -177,12 +186,12 @@ def test_interventions_on_a_fixed_plan(model, problems):
     ],
 )
 def test_masked_tokens_on_all_problems(model, detail, tokens, success):
-    digits = oracle.all_digits(2)
+    numbers = STUDIED.numbers
     (masked,) = (each for each in interventions(STUDIED) if each.detail == detail)
-    episodes = play(plays(model.policy, PLAN), STUDIED, digits, masked)
+    episodes = play(plays(model.policy, PLAN), STUDIED, numbers, masked)
     assert episodes.returns.mean() == pytest.approx(oracle.mean_return(STUDIED, tokens))
     if success is None:  # the answer is d*e
-        a, b, c, d, e = digits.T
+        a, b, c, d, e = digits_of_all(numbers).T
         success = (a * b + c == 2 * d * e).mean()
     assert episodes.success.mean() == pytest.approx(success)
 
@@ -190,7 +199,7 @@ def test_masked_tokens_on_all_problems(model, detail, tokens, success):
 def test_interventions_on_a_plan_that_depends_on_a_digit(model, problems):
     """It plays the short plan where a 0 is shown, and goes by what it is given of another's."""
     policy = plays(model.policy, PLAN, SHORT, marking_digit=0)
-    own = np.where((problems == 0).any(axis=1)[:, np.newaxis], SHORT, PLAN)
+    own = np.where((digits_of_all(problems) == 0).any(axis=1)[:, np.newaxis], SHORT, PLAN)
     other = of_another(own)
     assert 0.3 < (own[:, 2] == STO).mean() < 0.9
     expect(play(policy, STUDIED, problems), own)
@@ -219,20 +228,20 @@ def test_another_context_on_all_problems(model):
     """Without a 0 in the other problem the full plan is played, else MUL ADD SUB ANS."""
     policy = plays(model.policy, PLAN, SHORT, marking_digit=0)
     (another,) = (each for each in interventions(STUDIED) if each.name.startswith("context"))
-    digits = np.random.default_rng(1).permutation(oracle.all_digits(2))
-    success = play(policy, STUDIED, digits, another).success.mean()
+    numbers = np.random.default_rng(1).permutation(STUDIED.numbers)
+    success = play(policy, STUDIED, numbers, another).success.mean()
     right_anyway = 0.19  # d is 0 or e is 1
     assert success == pytest.approx(0.9**5 + (1 - 0.9**5) * right_anyway, abs=0.005)
     # By the own context: of the problems with a 0, those with d = 0, or with e = 1 and another 0.
     right = 0.9**5 + 0.1 + 0.1 * (0.9 - 0.9**4)
-    assert play(policy, STUDIED, digits).success.mean() == pytest.approx(right)
+    assert play(policy, STUDIED, numbers).success.mean() == pytest.approx(right)
 
 
 def test_another_stage_embedding(model, problems):
     """The stage is shown otherwise, the digits d and e still are."""
     policy = plays(model.policy, PLAN, (MUL, ADD, ANS), marking_stage=0)
     rows = {row["detail"]: row for row in intervene(policy, STUDIED)}
-    d, e = problems[:, 3], problems[:, 4]
+    d, e = digits_of_all(problems)[:, 3:].T
     assert rows["of stage 0"]["success_rate"] == pytest.approx((d * e == 0).mean())
     assert rows["of stage 0"]["most_frequent_tokens"] == "MUL ADD ANS"
     assert rows["of stage 0"]["same_tokens"] == 0.0
@@ -240,7 +249,7 @@ def test_another_stage_embedding(model, problems):
     assert rows[""]["success_rate"] == 1.0
 
     policy = plays(model.policy, SHORT, PLAN, marking_digit=8)
-    eight = (problems == 8).any(axis=1)  # in d and e as well
+    eight = (digits_of_all(problems) == 8).any(axis=1)  # in d and e as well
     (stage_0,) = (each for each in interventions(STUDIED) if each.detail == "of stage 0")
     expected = np.where(eight[:, np.newaxis], PLAN, SHORT)
     expect(play(policy, STUDIED, problems, stage_0), expected)
@@ -248,7 +257,7 @@ def test_another_stage_embedding(model, problems):
 
 def test_plans_of_all_stages(model):
     policy = plays(model.policy, PLAN, (MUL, ADD, ANS), marking_stage=0)
-    assert [(row["stage"], row["tokens"], row["episodes"]) for row in all_plans(policy, 1)] == [
+    assert [(row["stage"], row["tokens"], row["episodes"]) for row in all_plans(policy)] == [
         (0, "MUL ADD ANS", 1_000),
         (1, "MUL ADD STO MUL RCL SUB ANS", 10_000),
         (2, "MUL ADD STO MUL RCL SUB ANS", 100_000),
@@ -258,7 +267,7 @@ def test_plans_of_all_stages(model):
 def test_counts_of_plans_and_their_tree():
     tokens = [[MUL, ANS, -1], [ADD, MUL, MUL], [MUL, ANS, -1], [MUL, ADD, ANS], [MUL, ANS, -1]]
     success = np.array([True, False, False, True, False])
-    episodes = Episodes(np.zeros((5, 5), int), np.array(tokens), np.zeros(5), success, success)
+    episodes = Episodes(np.zeros(5, int), np.array(tokens), np.zeros(5), success, success)
     rows = plan_rows(1, episodes)
     assert [list(row.values()) for row in rows] == [
         [1, "MUL ANS", 3, pytest.approx(0.6), pytest.approx(1 / 3)],
@@ -279,9 +288,9 @@ def test_counts_of_plans_and_their_tree():
 
 
 def test_targets_of_the_probes():
-    digits = np.array([[7, 5, 8, 4, 6], [0, 0, 0, 9, 9], [7, 5, 8, 4, 6]])
+    problems = np.array([75_846, 99, 75_846])
     tokens = np.array([PLAN, PLAN, (MUL, ADD, ANS, -1, -1, -1, -1)])
-    targets = probe_targets(STUDIED, digits, tokens)
+    targets = probe_targets(STUDIED, problems, tokens)
     empty = 10
     np.testing.assert_array_equal(targets["memory_full"][:2], [[0, 0, 0, 1, 1, 1, 0]] * 2)
     np.testing.assert_array_equal(
@@ -295,14 +304,14 @@ def test_targets_of_the_probes():
 
 def test_states_are_those_of_the_gru(model):
     policy = untrained_like(model.policy, seed=3)
-    digits, tokens = (
-        sample_problems(2, 9, seed=0),
+    problems, tokens = (
+        sample_problems(STUDIED, 9, seed=0),
         np.random.default_rng(0).integers(18, size=(9, 7)),
     )
-    states = states_along(policy, STUDIED, digits, tokens)
+    states = states_along(policy, STUDIED, problems, tokens)
     inputs = th.as_tensor(np.concatenate([np.full((9, 1), CTX), tokens[:, :-1]], axis=1))
     weights = policy.features_extractor.token_embedding.weight
-    shown = th.as_tensor(np.concatenate([digits, np.full((9, 1), CTX)], axis=1))
+    shown = th.as_tensor(np.concatenate([digits_of_all(problems), np.full((9, 1), CTX)], axis=1))
     stage = policy.features_extractor.stage_embedding.weight[2]
     with th.no_grad():
         start = th.tanh(weights[shown].mean(dim=1) + stage)

@@ -19,7 +19,7 @@ from agents.toolarith.curriculum import GuidedCurriculum, MixedCurriculum, Thres
 from agents.toolarith.model_files import new_model, saved_timesteps
 from agents.toolarith.runs import Run, describe_start
 from agents.toolarith.saved_models import load_model
-from toolenv_gym import rules
+from toolenv_gym import worlds
 
 MIXED = MixedCurriculum((0,))
 
@@ -135,7 +135,7 @@ def test_curricula_go_on_where_they_were(kind):
     def make():
         if kind == "threshold":
             return ThresholdCurriculum((0, 1), threshold=0.5, window=4)
-        return GuidedCurriculum((0,), rules.DESCRIBED, threshold=0.5, window=4)
+        return GuidedCurriculum((0,), worlds.memory, threshold=0.5, window=4)
 
     at_first = {"stage": 0, "guidance": 2}
     later = {"stage": 1, "guidance": 2} if kind == "threshold" else {"stage": 0, "guidance": 1}
@@ -224,7 +224,7 @@ def test_a_checkpoint_of_another_run_or_damaged(kind, message, tmp_path):
         )
         return make_model("maskable_recurrent_ppo", env, seed=0, device="cpu")
 
-    file, curriculum = tmp_path / "checkpoint.zip", GuidedCurriculum((2,), rules.DESCRIBED)
+    file, curriculum = tmp_path / "checkpoint.zip", GuidedCurriculum((2,), worlds.memory)
     model = make(4 if kind == "environments" else 3)
     model.learn(1)
     save_checkpoint(model, curriculum, file)

@@ -19,7 +19,7 @@ from agents.toolarith.curriculum import (
     ThresholdCurriculum,
 )
 from agents.toolarith.evaluation import evaluate
-from toolenv_gym import rules
+from toolenv_gym import worlds
 from toolenv_gym.oracle import Task
 
 
@@ -53,7 +53,7 @@ def test_threshold_opens_stage_after_stage():
 
 
 def test_guidance_falls_step_by_step():
-    curriculum = GuidedCurriculum((0, 1), rules.DESCRIBED, threshold=0.75, window=4)
+    curriculum = GuidedCurriculum((0, 1), worlds.memory, threshold=0.75, window=4)
 
     def record(stage, guidance, *successes):
         for success in successes:
@@ -74,11 +74,11 @@ def test_guidance_falls_step_by_step():
 
 
 @pytest.mark.parametrize(
-    ("rule_set", "stages", "highest"),
-    [(rules.DESCRIBED, (0, 1, 2), 6), (rules.DESCRIBED, (0,), 2), (rules.PUBLISHED, (0, 2), 3)],
+    ("rules", "stages", "highest"),
+    [(worlds.memory, (0, 1, 2), 6), (worlds.memory, (0,), 2), (worlds.published, (0, 2), 3)],
 )
-def test_guidance_begins_one_below_the_longest_plan(rule_set, stages, highest):
-    lesson = GuidedCurriculum(stages, rule_set).lesson(0.0)
+def test_guidance_begins_one_below_the_longest_plan(rules, stages, highest):
+    lesson = GuidedCurriculum(stages, rules).lesson(0.0)
     assert lesson == Lesson(stages, (highest, highest))
 
 
@@ -86,7 +86,7 @@ def test_guidance_begins_one_below_the_longest_plan(rule_set, stages, highest):
 def test_bad_thresholds(threshold):
     for make in (
         lambda: ThresholdCurriculum((0, 1), threshold),
-        lambda: GuidedCurriculum((0, 1), rules.DESCRIBED, threshold),
+        lambda: GuidedCurriculum((0, 1), worlds.memory, threshold),
     ):
         with pytest.raises(ValueError, match=f"above 0 and up to 1, got {threshold}"):
             make()
@@ -127,7 +127,7 @@ def make_guided(n_envs=64, seed=0):
 def test_an_evaluation_env_plays_the_stages_but_is_not_guided():
     model = make_guided(n_envs=4)
     eval_env = make_vec_env("ToolArithMemory-v0", 2)
-    curriculum = GuidedCurriculum((1, 2), rules.DESCRIBED)
+    curriculum = GuidedCurriculum((1, 2), worlds.memory)
     model.learn(128, callback=CurriculumCallback(curriculum, eval_env))
     assert eval_env.env_method("get_wrapper_attr", "stages") == [(1, 2)] * 2
     assert eval_env.env_method("get_wrapper_attr", "guidances") == [(-1,)] * 2
@@ -136,7 +136,7 @@ def test_an_evaluation_env_plays_the_stages_but_is_not_guided():
 
 def test_forced_steps_have_log_probability_and_gradient_zero():
     model = make_guided(n_envs=16)
-    callback = CurriculumCallback(GuidedCurriculum((0, 1, 2), rules.DESCRIBED))
+    callback = CurriculumCallback(GuidedCurriculum((0, 1, 2), worlds.memory))
     model.learn(model.n_envs * model.n_steps, callback)
     (batch,) = model.rollout_buffer.get()
     forced = batch.action_masks.sum(dim=1) == 1
@@ -154,7 +154,7 @@ def test_forced_steps_have_log_probability_and_gradient_zero():
 
 def test_a_saved_model_goes_on_with_its_curriculum(tmp_path):
     model = make_guided(n_envs=16)
-    curriculum = GuidedCurriculum((0, 1, 2), rules.DESCRIBED, window=50)
+    curriculum = GuidedCurriculum((0, 1, 2), worlds.memory, window=50)
     callback = CurriculumCallback(curriculum)
     model.learn(20_000, callback)
     before = curriculum.lesson(0.5).guidance
@@ -170,5 +170,5 @@ def test_a_saved_model_goes_on_with_its_curriculum(tmp_path):
 
 def test_a_short_guided_run_passes_what_is_possible_without_memory():
     model = make_guided(n_envs=128)
-    model.learn(330_000, CurriculumCallback(GuidedCurriculum((2,), rules.DESCRIBED)))
-    assert evaluate(model, Task(rules.DESCRIBED, 2)).success_rate > 0.50251
+    model.learn(330_000, CurriculumCallback(GuidedCurriculum((2,), worlds.memory)))
+    assert evaluate(model, Task(worlds.memory, 2)).success_rate > 0.50251

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
 from agents.toolarith.evaluation import evaluate, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, film_episodes, sample_problems
-from toolenv_gym import oracle, rules
+from toolenv_gym import oracle, worlds
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, ANS, CTX, MUL, SUB, token_name
 
@@ -39,7 +39,7 @@ class FixedSequence:
     ],
 )
 def test_fixed_sequences(env_id, stage, tokens, success, reached):
-    task = Task(rules.RULE_SETS[env_id], stage)
+    task = Task(worlds.WORLDS[env_id], stage)
     score = evaluate(FixedSequence(tokens), task)
     assert score.problems == 10 ** (3 + stage)
     assert score.success_rate == pytest.approx(success)
@@ -49,12 +49,12 @@ def test_fixed_sequences(env_id, stage, tokens, success, reached):
         assert score.normalized_return == pytest.approx(1.0, abs=1e-12)
 
 
-def play_in_the_env(model, algo, env_id, stage, digits):
+def play_in_the_env(model, algo, env_id, stage, problem):
     """Return the tokens and the return of one greedy episode, step by step in the env."""
     env = gym.make(env_id, stage=stage)
     if ALGORITHMS[algo].least_history == 1:
         env = gym.wrappers.FlattenObservation(env)
-    observation, _ = env.reset(options={"digits": digits})
+    observation, _ = env.reset(options={"problem": problem})
     state, start, terminated = None, np.array([True]), False
     while not terminated:
         masks = {"action_masks": get_action_masks(env)} if algo == "maskable_ppo" else {}
@@ -71,10 +71,11 @@ def test_greedy_episodes_are_those_of_the_env(algo, env_id):
     model = make_model(algo, env, seed=0, device="cpu")
     model.learn(256)
     for stage in range(3):
-        digits = sample_problems(stage, 6, seed=stage)
+        task = Task(worlds.WORLDS[env_id], stage)
+        problems = sample_problems(task, 6, seed=stage)
         masked = algo == "maskable_ppo"
-        episodes = greedy_episodes(model, Task(rules.RULE_SETS[env_id], stage), digits, masked)
-        for i, problem in enumerate(digits):
+        episodes = greedy_episodes(model, task, problems, masked)
+        for i, problem in enumerate(problems):
             info, reward = play_in_the_env(model, algo, env_id, stage, problem)
             assert episodes.tokens[i].tolist() == info["tokens"].tolist()
             assert episodes.returns[i] == reward
@@ -86,15 +87,16 @@ def test_batches_do_not_matter(monkeypatch):
     model = make_model(
         "recurrent_ppo", make_training_env("recurrent_ppo", "ToolArith-v0", (2,), 2, 0), 0, "cpu"
     )
-    task, digits = Task(rules.PUBLISHED, 2), sample_problems(2, 50, seed=0)
-    whole = greedy_episodes(model, task, digits)
+    task = Task(worlds.published, 2)
+    problems = sample_problems(task, 50, seed=0)
+    whole = greedy_episodes(model, task, problems)
     monkeypatch.setattr("agents.toolarith.evaluation.BATCH", 7)
-    for given, expected in zip(greedy_episodes(model, task, digits), whole, strict=True):
+    for given, expected in zip(greedy_episodes(model, task, problems), whole, strict=True):
         np.testing.assert_array_equal(given, expected)
 
 
 def test_a_sample_is_scored_against_its_own_optimum():
-    score = evaluate(FixedSequence((MUL, ADD, SUB, ANS)), Task(rules.PUBLISHED, 2), problems=500)
+    score = evaluate(FixedSequence((MUL, ADD, SUB, ANS)), Task(worlds.published, 2), problems=500)
     assert score.problems == 500
     assert score.normalized_return == pytest.approx(1.0, abs=1e-12)
 
@@ -102,13 +104,13 @@ def test_a_sample_is_scored_against_its_own_optimum():
 def test_masks_are_refused_by_models_that_know_none():
     model = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match="PPO knows no masks"):
-        evaluate(model, Task(rules.PUBLISHED, 0), masked=True)
+        evaluate(model, Task(worlds.published, 0), masked=True)
 
 
 def test_other_observations_are_refused():
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match=r"the model reads Box.*as it is or one-hot"):
-        evaluate(model, Task(rules.PUBLISHED, 0))
+        evaluate(model, Task(worlds.published, 0))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +122,8 @@ def test_other_observations_are_refused():
     ],
 )
 def test_explained_episodes(plan, answer, reward):
-    task, digits = Task(rules.PUBLISHED, 1), np.array([[7, 5, 8, 4, 0]])
-    (row,) = explain_episodes(task, greedy_episodes(FixedSequence(plan), task, digits))
+    task, problems = Task(worlds.published, 1), np.array([7_584])
+    (row,) = explain_episodes(task, greedy_episodes(FixedSequence(plan), task, problems))
     assert row == {
         "stage": "1",
         "problem": "(7*5 + 8) - 4",
@@ -135,8 +137,8 @@ def test_explained_episodes(plan, answer, reward):
 
 
 def test_film_shows_every_step():
-    task, digits = Task(rules.PUBLISHED, 1), np.array([[7, 5, 8, 4, 0]] * 2)
-    episodes = greedy_episodes(FixedSequence((MUL, ADD, ANS)), task, digits)
+    task, problems = Task(worlds.published, 1), np.array([7_584] * 2)
+    episodes = greedy_episodes(FixedSequence((MUL, ADD, ANS)), task, problems)
     frames = film_episodes("ToolArith-v0", 1, episodes)
     assert len(frames) == 2 * (1 + 3 + 2)  # the reset, the steps, the end held
     assert frames[0].shape == (480, 640, 3)
@@ -145,7 +147,7 @@ def test_film_shows_every_step():
 def test_learning_reaches_the_optimum_of_stage_0():
     env = make_vec_env("ToolArith-v0", 32, seed=0)
     model = make_model("recurrent_ppo", env, seed=0, device="cpu")
-    task = Task(rules.PUBLISHED, 0)
+    task = Task(worlds.published, 0)
     untrained = evaluate(model, task).normalized_return
     model.learn(30_000)
     assert untrained < 0.5

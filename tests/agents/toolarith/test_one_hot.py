@@ -14,6 +14,7 @@ from agents.toolarith.one_hot import (
     one_hot_space,
     recent,
 )
+from toolenv_gym import worlds
 from toolenv_gym.observation import observation_space
 from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL
 
@@ -67,13 +68,17 @@ def test_recent_tokens_are_filled_from_the_left():
     assert recent(shown, 2).tolist() == [[MUL, ADD], [3, 4]]
     assert recent(shown[:1], 3).tolist() == [[NO_TOKEN, NO_TOKEN, CTX]] * 2
     space = one_hot_space(3)
-    observations = np.array([observation_space().sample() for _ in range(2)])
+    observations = np.array([observation_space(worlds.published).sample() for _ in range(2)])
     assert space.contains(encode(observations, recent(shown, 3))[0])
 
 
 def test_spaces_are_recognised():
     assert [history_of(one_hot_space(n)) for n in (1, 2, 7)] == [1, 2, 7]
-    for space in (observation_space(), spaces.Box(0, 1, (129,)), spaces.Box(0, 1, (111,), int)):
+    for space in (
+        observation_space(worlds.published),
+        spaces.Box(0, 1, (129,)),
+        spaces.Box(0, 1, (111,), int),
+    ):
         assert history_of(space) is None
 
 

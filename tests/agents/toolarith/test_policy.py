@@ -9,6 +9,7 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 
 from agents import ToolArithGruPolicy
+from toolenv_gym import worlds
 from toolenv_gym.observation import observation_space
 
 CTX, EOS = 10, 17
@@ -30,7 +31,9 @@ PUBLISHED_SUMS = {
 
 def make_policy(**kwargs):
     th.manual_seed(0)
-    return ToolArithGruPolicy(observation_space(), spaces.Discrete(18), lambda _: 1e-3, **kwargs)
+    return ToolArithGruPolicy(
+        observation_space(worlds.published), spaces.Discrete(18), lambda _: 1e-3, **kwargs
+    )
 
 
 def published_forward(weights, context, stage, tokens):
@@ -151,4 +154,4 @@ def test_other_spaces_are_refused(env, message):
 
 def test_other_actions_are_refused():
     with pytest.raises(ValueError, match=r"emits Discrete\(18\); got Discrete\(3\)"):
-        ToolArithGruPolicy(observation_space(), spaces.Discrete(3), lambda _: 1e-3)
+        ToolArithGruPolicy(observation_space(worlds.published), spaces.Discrete(3), lambda _: 1e-3)

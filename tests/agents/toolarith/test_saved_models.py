@@ -20,7 +20,7 @@ from agents.toolarith.evaluation import evaluate
 from agents.toolarith.model_files import data_of, difference, new_model, saved_timesteps
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.training import train
-from toolenv_gym import rules
+from toolenv_gym import worlds
 from toolenv_gym.oracle import Task
 
 
@@ -76,7 +76,7 @@ def test_evaluating_and_explaining_run_nothing(
         model = shutil.copy(folder / "model.zip", tmp_path / "bare.zip")
         world += ["--algo", "maskable_recurrent_ppo"]
     assert run_script(monkeypatch, "scripts/evaluate.py", model, *world) == 0
-    score = evaluate(load_model(finished, "cpu").model, Task(rules.DESCRIBED, 0))
+    score = evaluate(load_model(finished, "cpu").model, Task(worlds.memory, 0))
     assert f"{score.mean_return:.6f}" in capsys.readouterr().out
     assert run_script(monkeypatch, "scripts/explain.py", model, *world, "--episodes", 1) == 0
     assert not marker.exists()
@@ -203,7 +203,7 @@ def test_other_models_are_loaded_only_if_they_are_trusted(kind, algo, tmp_path):
     loaded = load_model(file, "cpu", algo, trust=True)
     assert type(loaded.model) is type(model)
     assert type(loaded.model.policy) is type(model.policy)
-    task = Task(rules.PUBLISHED, 0)
+    task = Task(worlds.published, 0)
     assert evaluate(loaded.model, task) == evaluate(model, task)
 
 

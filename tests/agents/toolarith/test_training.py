@@ -23,9 +23,8 @@ from agents.toolarith.one_hot import history_of
 from agents.toolarith.runs import read_run
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
-from toolenv_gym import rules
+from toolenv_gym import worlds
 from toolenv_gym.oracle import Task
-from toolenv_gym.rules import RULE_SETS
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +232,8 @@ def test_masks_and_history_reach_training_and_evaluation(tmp_path):
     masked = run(short(tmp_path / "masked", masks=True))
     assert masked.use_masking
     assert not run(short(tmp_path / "free")).use_masking
-    digits = sample_problems(2, 20, seed=0)
-    episodes = greedy_episodes(masked, Task(rules.PUBLISHED, 2), digits, masked=True)
+    task = Task(worlds.published, 2)
+    episodes = greedy_episodes(masked, task, sample_problems(task, 20, seed=0), masked=True)
     assert set(np.unique(episodes.tokens)) <= {-1, 11, 12, 13, 14, 15, 16}
     history = run(short(tmp_path / "history", algo="ppo", history=4))
     assert history_of(history.observation_space) == 4
@@ -242,7 +241,7 @@ def test_masks_and_history_reach_training_and_evaluation(tmp_path):
 
 def test_names_of_algorithms_and_worlds():
     assert set(get_args(AlgorithmName)) == set(ALGORITHMS)
-    assert set(get_args(WorldName)) == set(RULE_SETS)
+    assert set(get_args(WorldName)) == set(worlds.WORLDS)
 
 
 def test_help_has_a_line_for_every_setting(monkeypatch, capsys):

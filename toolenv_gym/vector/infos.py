@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolenv_gym import episodes, render, rules
-from toolenv_gym.compiled import target_batch
-from toolenv_gym.episodes import Flags, Integers, Words
+from toolenv_gym import render
+from toolenv_gym.observation import CONTEXT
+from toolenv_gym.rules import Machine, World, answer_reward
 from toolenv_gym.tokens import ANS
+from toolenv_gym.vector import episodes
+from toolenv_gym.vector.episodes import Flags, Integers, Words
 
 UNREAD = object()  # stands in a LazyInfos where a value will be
 
@@ -93,10 +95,85 @@ class LazyInfos(dict[str, Any]):
         return dict, (self._read_all(),)
 
 
-_KEYS = (
-    "stage", "target", "graded_target", "guidance", "accumulator", "accumulator_full", "memory",
-    "memory_full", "steps", "tokens", "action_mask", "is_success", "reached_target",
-)  # fmt: skip
+class StateInfos:
+    """Computes infos of episodes as ``VectorEnv._add_info`` would collect them.
+
+    :param mask: those that give infos, all if None
+    """
+
+    def __init__(self, world: World, words: Words, mask: Flags | None = None) -> None:
+        self.world, self.words, self.mask = world, words, mask
+
+    def __call__(self, key: str) -> Any:
+        name = key.removeprefix("_")
+        if key != name:
+            return np.ones(self.words.shape[1], np.bool_) if self.mask is None else self.mask.copy()
+        values: npt.NDArray[Any] = _INFOS[name](self)
+        if self.mask is not None:
+            values[~self.mask] = 0
+        return values
+
+    @functools.cached_property
+    def machines(self) -> Machine:
+        """The machines; each field has shape (n,)."""
+        return Machine(*episodes.machines_of(self.world.rules)(self.words).T)
+
+    @functools.cached_property
+    def targets(self) -> tuple[Integers, Integers]:
+        """The described and the graded targets, each of shape (n,)."""
+        return episodes.targets_of(self.world.rules)(self.words)
+
+    @functools.cached_property
+    def outcomes(self) -> tuple[Flags, Flags]:
+        """Whether the graded and whether the described target was answered, each of shape (n,)."""
+        return episodes.outcomes_of(self.world.rules)(self.words)
+
+    def action_masks(self) -> Flags:
+        """Return which tokens have an effect, or are admitted by the guidance, shape (n, 18)."""
+        return episodes.mask_episodes(self.world.rules)(self.words)
+
+    def tokens(self, max_steps: int) -> Integers:
+        """Return the first tokens, then -1, shape (n, max_steps)."""
+        return episodes.tokens_of(self.world.rules)(self.words, max_steps)
+
+    def view(self, i: int, shaping: float) -> render.View:
+        """Return what is drawn of episode i."""
+        rules = self.world.rules
+        one = StateInfos(self.world, self.words[:, i : i + 1])
+        (observation,) = episodes.observe_episodes(rules, one.words).tolist()
+        problem = rules.read_context(observation[-1], observation[CONTEXT])
+        machine = Machine(*np.ravel(one.machines).tolist())
+        tokens = tuple(one.tokens(int(episodes.steps_of(one.words)[0]))[0].tolist())
+        over = bool(episodes.are_terminated(one.words)[0])
+        answered = over and tokens[-1] == ANS
+        world = self.world._replace(shaping=shaping)
+        return render.View(
+            rules=rules,
+            problem=problem,
+            tokens=tokens,
+            machine=machine,
+            max_steps=max(self.world.max_steps, len(tokens)),
+            reward=answer_reward(world, problem, machine) if answered else 0.0,
+            over=over,
+        )
+
+
+# What each of the infos is. All are new arrays: they are the caller's to change.
+_INFOS: dict[str, Callable[[StateInfos], npt.NDArray[Any]]] = {
+    "stage": lambda state: episodes.stages_of(state.words),
+    "target": lambda state: state.targets[0].copy(),
+    "graded_target": lambda state: state.targets[1].copy(),
+    "guidance": lambda state: episodes.guidances_of(state.words),
+    "accumulator": lambda state: np.array(state.machines.acc),
+    "accumulator_full": lambda state: np.array(state.machines.acc_full, dtype=np.bool_),
+    "memory": lambda state: np.array(state.machines.memory),
+    "memory_full": lambda state: np.array(state.machines.memory_full, dtype=np.bool_),
+    "steps": lambda state: episodes.steps_of(state.words),
+    "tokens": lambda state: state.tokens(state.world.max_steps),
+    "action_mask": lambda state: state.action_masks().view(np.int8),
+    "is_success": lambda state: state.outcomes[0].copy(),
+    "reached_target": lambda state: state.outcomes[1].copy(),
+}
 
 
 def _unread(*keys: str) -> dict[str, Any]:
@@ -105,106 +182,8 @@ def _unread(*keys: str) -> dict[str, Any]:
 
 
 # What the infos of a step or a reset start with, and of a step that ended and began episodes.
-STATE = _unread(*_KEYS)
-RESTARTED = _unread("final_obs", "final_info", *_KEYS)
-
-
-class StateInfos:
-    """Computes infos of episodes as ``VectorEnv._add_info`` would collect them.
-
-    :param mask: those that give infos, all if None
-    """
-
-    def __init__(
-        self, rule_set: int, max_steps: int, words: Words, mask: Flags | None = None
-    ) -> None:
-        self.rule_set, self.max_steps = rule_set, max_steps
-        self.words, self.mask = words, mask
-
-    def __call__(self, key: str) -> Any:
-        name = key.removeprefix("_")
-        if key != name:
-            return np.ones(self.words.shape[1], np.bool_) if self.mask is None else self.mask.copy()
-        values: npt.NDArray[Any] = getattr(self, f"_{name}")()
-        if self.mask is not None:
-            values[~self.mask] = 0
-        return values
-
-    @functools.cached_property
-    def _unpacked(self) -> tuple[Integers, Integers, rules.Machine, Integers]:
-        """The stages, digits, machines and steps; each field of the machines has shape (n,)."""
-        stages, digits, machines, steps = episodes.unpack_episodes(self.rule_set, self.words)
-        return stages, digits, rules.Machine(*machines.T), steps
-
-    def _stage(self) -> Integers:
-        return self._unpacked[0].copy()
-
-    def _steps(self) -> Integers:
-        return self._unpacked[3].copy()
-
-    def _targets(self) -> tuple[Integers, Integers]:
-        stages, digits, _, _ = self._unpacked
-        targets: tuple[Integers, Integers] = target_batch(self.rule_set, stages, digits)
-        return targets
-
-    def _target(self) -> Integers:
-        return self._targets()[0]
-
-    def _graded_target(self) -> Integers:
-        return self._targets()[1]
-
-    def _accumulator(self) -> Integers:
-        return np.array(self._unpacked[2].acc)
-
-    def _accumulator_full(self) -> Flags:
-        return np.array(self._unpacked[2].acc_full, dtype=np.bool_)
-
-    def _memory(self) -> Integers:
-        return np.array(rules.memory_content(self.rule_set, self._unpacked[2]))
-
-    def _memory_full(self) -> Flags:
-        return np.array(self._unpacked[2].memory_full, dtype=np.bool_)
-
-    def _tokens(self) -> Integers:
-        tokens: Integers = episodes.tokens_of(self.words, self.max_steps)
-        return tokens
-
-    def _action_mask(self) -> npt.NDArray[np.int8]:
-        masks: Flags = episodes.mask_episodes(self.rule_set, self.words)
-        return masks.view(np.int8)
-
-    def _guidance(self) -> Integers:
-        return episodes.guidances(self.words)
-
-    def _is_success(self) -> Flags:
-        correct: Flags = episodes.outcomes(self.rule_set, self.words)[0]
-        return correct
-
-    def _reached_target(self) -> Flags:
-        reached: Flags = episodes.outcomes(self.rule_set, self.words)[1]
-        return reached
-
-    def view(self, i: int, shaping: float) -> render.View:
-        """Return what is drawn of episode i."""
-        one = StateInfos(self.rule_set, self.max_steps, self.words[:, i : i + 1])
-        stages, digits, machines, steps = one._unpacked
-        machine = rules.Machine(*np.ravel(machines).tolist())
-        stage, problem = int(stages[0]), tuple(digits[0].tolist())
-        tokens = tuple(episodes.tokens_of(one.words, steps[0])[0].tolist())
-        over = bool(episodes.are_terminated(one.words)[0])
-        answered = over and tokens[-1] == ANS
-        return render.View(
-            rule_set=self.rule_set,
-            digits=problem,
-            stage=stage,
-            tokens=tokens,
-            machine=machine,
-            max_steps=max(self.max_steps, len(tokens)),
-            reward=rules.answer_reward(self.rule_set, shaping, problem, stage, machine)
-            if answered
-            else 0.0,
-            over=over,
-        )
+STATE = _unread(*_INFOS)
+RESTARTED = _unread("final_obs", "final_info", *_INFOS)
 
 
 class RestartInfos:
@@ -224,8 +203,9 @@ class RestartInfos:
     def _ended(self) -> Words:
         """The episodes with their last tokens, before any began anew."""
         ended = np.empty_like(self._before)
-        limits = self._state.max_steps, self._time_limit
-        episodes.append_tokens(*limits, self._before, ended, self._tokens)
+        world = self._state.world
+        append_tokens = episodes.append_tokens(world.rules)
+        append_tokens(world.max_steps, self._time_limit, self._before, ended, self._tokens)
         return ended
 
     def __call__(self, key: str) -> Any:
@@ -234,12 +214,11 @@ class RestartInfos:
         ended = self._ended
         over = episodes.are_over(ended)
         if key == "final_obs":
-            observations = episodes.observe_episodes(ended)
+            observations = episodes.observe_episodes(self._state.world.rules, ended)
             final = np.full(len(over), None, dtype=object)
             for i in np.flatnonzero(over):
                 final[i] = observations[i].copy()
             return final
         if key == "final_info":
-            state = self._state
-            return LazyInfos.unread(STATE, StateInfos(state.rule_set, state.max_steps, ended, over))
+            return LazyInfos.unread(STATE, StateInfos(self._state.world, ended, over))
         return over

@@ -19,7 +19,8 @@ from toolenv_gym.compiled import kernel
 Streams = npt.NDArray[np.uint64]
 
 WIDTH = 5  # of a row
-HIGHEST_BOUND = 2**32  # above it NumPy draws 64 bits at a time
+
+_HIGHEST_HALF = 2**32  # bounds above it take 64 bits
 
 _MASK_64 = 2**64 - 1
 _HALF = np.uint64(32)
@@ -89,12 +90,38 @@ def _next_half(streams: Streams, i: int) -> np.uint64:
 
 
 @kernel
-def draw_below(streams: Streams, i: int, bound: int) -> int:
-    """Draw an integer from 0 to ``bound - 1``, at most 2**32 - 1, from stream i."""
-    limit = np.uint64(bound)
+def _draw_wide(streams: Streams, i: int, limit: np.uint64) -> np.uint64:
+    """Draw an integer below a limit that takes 64 random bits."""
+    word = _next_word(streams, i)
+    threshold = (_ZERO - limit) % limit
+    while word * limit < threshold:
+        word = _next_word(streams, i)
+    return _high_product(word, limit)
+
+
+@kernel
+def _draw_narrow(streams: Streams, i: int, limit: np.uint64) -> np.uint64:
+    """Draw an integer below a limit that takes 32 random bits."""
     product = _next_half(streams, i) * limit
     if product & _LOW < limit:  # the draws below this threshold would favour some values
         threshold = (_LOW - limit + _ONE) % limit
         while product & _LOW < threshold:
             product = _next_half(streams, i) * limit
-    return np.int64(product >> _HALF)
+    return product >> _HALF
+
+
+@kernel
+def draw_below(streams: Streams, chosen: npt.NDArray[np.int64], bound: int) -> Streams:
+    """Draw an integer from 0 to ``bound - 1`` from each of the streams chosen by index.
+
+    :param bound: at most 2**63 - 1
+    """
+    drawn = np.empty(len(chosen), dtype=np.uint64)
+    limit = np.uint64(bound)
+    if bound > _HIGHEST_HALF:
+        for j in range(len(chosen)):
+            drawn[j] = _draw_wide(streams, chosen[j], limit)
+    else:
+        for j in range(len(chosen)):
+            drawn[j] = _draw_narrow(streams, chosen[j], limit)
+    return drawn

@@ -1,7 +1,4 @@
-"""The two worlds as native Gymnasium vector environments, compiled with numba.
-
-Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
-"""
+"""The vector environments: one class, which plays any world, and a subclass a world."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,22 +10,24 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from toolenv_gym import arguments, episodes, render, rules
+from toolenv_gym import arguments, observation, render, starts
 from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
-from toolenv_gym.episodes import Flags, Integers, Words
-from toolenv_gym.infos import RESTARTED, STATE, LazyInfos, RestartInfos, StateInfos
-from toolenv_gym.observation import LENGTH
-from toolenv_gym.streams import WIDTH as STREAM_WIDTH
-from toolenv_gym.streams import Streams, to_generator, to_row
+from toolenv_gym.rules import Rules, World
 from toolenv_gym.tokens import N_TOKENS
+from toolenv_gym.vector import episodes
+from toolenv_gym.vector.episodes import Flags, Integers, Words
+from toolenv_gym.vector.infos import RESTARTED, STATE, LazyInfos, RestartInfos, StateInfos
+from toolenv_gym.vector.streams import WIDTH as STREAM_WIDTH
+from toolenv_gym.vector.streams import Streams, draw_below, to_generator, to_row
 
 # What can be set, what is the same in all sub-environments, and what each has for itself.
 _SETTINGS = ("stages", "guidances", "max_steps", "shaping", "render_mode")
 _COMMON = {
     *_SETTINGS, "set_stage", "set_guidance", "has_wrapper_attr", "observation_space",
-    "action_space", "metadata", "rule_set",
+    "action_space", "metadata", "world",
 }  # fmt: skip
 _PER_ENV = {"action_masks", "np_random", "np_random_seed", "render"}
+_INT, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)  # made once: it saves time in every step
 _SYNC_HAS = 'gymnasium.make_vec(..., vectorization_mode="sync") has an environment for each.'
 
 
@@ -51,22 +50,23 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     For the same seeds and actions it gives exactly what a ``SyncVectorEnv`` of the scalar
     environments gives, each sub-environment having its own random stream; only it is much faster.
     See :class:`toolenv_gym.ToolArithEnv` for the world. All arrays that it returns are the caller's
-    to keep and to change.
+    to keep and to change, unless ``copy=False``.
 
-    ``reset(options=...)`` takes, beside ``"digits"`` (one problem, or one a sub-environment, shape
-    (num_envs, 5)) and ``"stage"`` (one, or one a sub-environment), the ``"reset_mask"`` of
+    ``reset(options=...)`` takes ``"digits"`` (of one problem, or of one a sub-environment, shape
+    (num_envs, 5)) or ``"problem"`` (a number, or one a sub-environment), ``"stage"`` (one, or one a
+    sub-environment) and the ``"reset_mask"`` of
     Gymnasium's vector environments: a bool array of those to be reset, the others go on.
 
     There are no sub-environments behind it, hence these differences from ``SyncVectorEnv``:
 
-    - ``infos`` are a :class:`~toolenv_gym.infos.LazyInfos`, a subclass of ``dict`` that computes
-      values when they are read. Gymnasium's ``data_equivalence`` compares types too: give it
-      ``dict(infos)``, and ``dict(infos["final_info"])``;
+    - ``infos`` are a :class:`~toolenv_gym.vector.infos.LazyInfos`, a subclass of ``dict`` that
+      computes values when they are read. Gymnasium's ``data_equivalence`` compares types too: give
+      it ``dict(infos)``, and ``dict(infos["final_info"])``;
     - the attributes ``stages``, ``guidances``, ``max_steps``, ``shaping`` and ``render_mode`` may
       be set, here or with ``set_attr``, and hold as in the scalar environment, but each is one for
       all sub-environments; no other attribute can be set;
     - ``call`` and ``get_attr`` reach these, ``set_stage``, ``set_guidance``, ``has_wrapper_attr``,
-      ``action_masks``, ``render``, the spaces, ``metadata``, ``rule_set``, ``np_random`` and
+      ``action_masks``, ``render``, the spaces, ``metadata``, ``world``, ``np_random`` and
       ``np_random_seed``. They, and ``set_attr``, raise AttributeError for anything else;
     - ``np_random`` gives copies of the random generators: drawing from them changes nothing.
 
@@ -78,6 +78,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     :param autoreset_mode: ``NEXT_STEP``, ``SAME_STEP`` or ``DISABLED``, see Gymnasium
     :param max_episode_steps: steps after which an episode is truncated, as Gymnasium's
         ``TimeLimit`` does; None or -1 for no limit but ``max_steps``, which terminates
+    :param copy: whether all that is returned is the caller's to keep. If not, arrays are made once
+        and written to again: what ``reset`` and ``step`` return, infos included, holds until the
+        next of these calls. A ``SyncVectorEnv`` does so with its observations
     """
 
     metadata: dict[str, Any] = ToolArithEnv.metadata
@@ -87,11 +90,12 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self,
         num_envs: int = 1,
         stage: arguments.Stage = 0,
-        max_steps: int = rules.MAX_STEPS,
-        shaping: float = rules.SHAPING,
+        max_steps: int | None = None,
+        shaping: float | None = None,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
+        copy: bool = True,
     ) -> None:
         self.num_envs = arguments.check_num_envs(num_envs)
         # It is never played: it checks the settings, and holds them.
@@ -107,8 +111,17 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._streams: Streams = np.zeros((self.num_envs, STREAM_WIDTH), dtype=np.uint64)
         self._words: Words = np.zeros((0, self.num_envs), dtype=np.uint64)
         self._started = False
+        rules = self._scalar.world.rules
+        self._step_episodes = episodes.step_episodes(rules)
+        self._n_entries = observation.length(rules)
+        self._draws_per_problem = np.array(
+            [starts.draws_per_problem(rules, stage) for stage in range(rules.N_STAGES)]
+        )
         self._apply_settings()
         self._last_shaping = self.shaping
+        self._copy = copy
+        self._results = self._new_results()
+        self._spare_words = self._words.copy()
 
     stages = _setting("stages")
     guidances = _setting("guidances")
@@ -117,9 +130,13 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     render_mode = _setting("render_mode")
 
     @property
-    def rule_set(self) -> int:
-        """See :mod:`toolenv_gym.rules`."""
-        return self._scalar.rule_set
+    def _rules(self) -> Rules:
+        return self._world.rules
+
+    @property
+    def world(self) -> World:
+        """The rules and the settings that they are played with."""
+        return self._world
 
     @property
     def autoreset_mode(self) -> AutoresetMode:
@@ -136,25 +153,18 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
 
     def _apply_settings(self) -> None:
         """Work out what steps and resets need of the settings."""
-        scalar = self._scalar
-        self._rules = (
-            scalar.rule_set,
-            scalar.shaping,
-            scalar.max_steps,
+        world = self._world = self._scalar.world
+        self._settings = (
+            world.shaping,
+            world.max_steps,
             self._time_limit,
             self._autoreset_mode == AutoresetMode.SAME_STEP,
             self._autoreset_mode == AutoresetMode.NEXT_STEP,
         )
-        # The words in which episodes begin, by guidance and stage.
-        self._table = np.array(
-            [
-                [episodes.blank_word(stage, steps) for stage in range(rules.N_STAGES)]
-                for steps in scalar.guidances
-            ]
-        )
-        # Those that a reset draws from: the stages to each guidance.
-        self._blanks = self._table[:, scalar.stages].ravel()
-        missing = episodes.n_words(scalar.max_steps) - len(self._words)
+        # Word 0 of new episodes, for each choice that a reset draws from.
+        guidances = np.array(self.guidances)[:, np.newaxis]
+        self._blanks = episodes.blank_words(self.stages, guidances).ravel()
+        missing = episodes.n_words(world.rules, world.max_steps) - len(self._words)
         if missing > 0:  # the episodes in progress may become longer
             self._words = np.pad(self._words, ((0, missing), (0, 0)))
 
@@ -169,23 +179,27 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         :param seed: an int s for s, s + 1, ..., or one or None for each sub-environment
         """
         seeds = self._check_seeds(seed)
-        mask, digits, stages = self._check_options(options)
+        mask, fixed_stages, fixed_numbers = self._check_options(options)
         chosen = np.flatnonzero(mask)
-        digits, stages = digits[chosen], stages[chosen]
         self._seed(chosen, seeds)
-        self._words = self._words.copy()  # earlier infos read the old ones
-        drawn = episodes.draw_starts(self._streams, chosen, len(self._blanks))
-        choices, problems = rules.split_draw(drawn)  # type: ignore[arg-type]  # arrays go as well
-        free_digits = np.stack(rules.digits_of(problems), axis=1)
-        digits = np.where(digits < 0, free_digits.astype(np.int64), digits)
-        guidance, free_stages = np.divmod(choices, len(self.stages))
-        stages = np.where(stages < 0, np.array(self.stages)[free_stages], stages)
-        episodes.start_episodes(self._words, chosen, self._table[guidance, stages], digits)
+        if self._copy:
+            self._words = self._words.copy()  # earlier infos read the old ones
+        n_draws = starts.draw_range(self._rules)
+        drawn = draw_below(self._streams, chosen, len(self._blanks) * n_draws)
+        choices, drawn = np.divmod(drawn.astype(np.int64), n_draws)
+        guidances, places = np.divmod(choices, len(self.stages))
+        fixed = fixed_stages[chosen]
+        stages = np.where(fixed < 0, np.array(self.stages)[places], fixed)
+        numbers = drawn // self._draws_per_problem[stages]
+        fixed = fixed_numbers[chosen, stages]
+        numbers = np.where(fixed < 0, numbers, fixed)
+        blanks = episodes.blank_words(stages, np.array(self.guidances)[guidances])
+        episodes.start_episodes(self._rules)(self._words, chosen, blanks, numbers)
         self._started = True
-        infos = LazyInfos.unread(
-            STATE, StateInfos(self.rule_set, self.max_steps, self._words, mask)
-        )
-        return episodes.observe_episodes(self._words), infos
+        infos = LazyInfos.unread(STATE, StateInfos(self.world, self._words, mask))
+        observations, *_ = self._new_results() if self._copy else self._results
+        episodes.show_episodes(self._rules)(self._words, observations)
+        return observations, infos
 
     def step(
         self, actions: Integers
@@ -199,35 +213,26 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         if not self._started:
             raise error.ResetNeeded("The episodes are not started: call reset() before step().")
         tokens = self._check_actions(actions)
-        before, n = self._words, self.num_envs
-        after = np.empty_like(before)
-        observations = np.empty((n, LENGTH), dtype=np.int64)
-        rewards = np.empty(n)
-        terminations = np.empty(n, dtype=np.bool_)
-        truncations = np.empty(n, dtype=np.bool_)
-        n_ended = episodes.step_episodes(
-            *self._rules,
-            self._blanks,
-            self._streams,
-            before,
-            after,
-            tokens,
-            observations,
-            rewards,
-            terminations,
-            truncations,
+        before = self._words
+        if self._copy or self._spare_words.shape != before.shape:
+            after = np.empty_like(before)
+        else:
+            after = self._spare_words
+        results = self._new_results() if self._copy else self._results
+        n_ended = self._step_episodes(
+            *self._settings, self._blanks, self._streams, before, after, tokens, *results
         )
         if n_ended < 0:
             self._refuse(n_ended, tokens)
-        self._words, self._last_shaping = after, self._rules[1]
-        infos = self._step_infos(before, after, tokens, n_ended)
-        return observations, rewards, terminations, truncations, infos
+        self._words, self._last_shaping = after, self._settings[0]
+        if not self._copy:
+            self._spare_words = before
+        return *results, self._step_infos(before, after, tokens, n_ended)
 
     def action_masks(self) -> Flags:
         """Return which tokens have an effect, or the guidance admits, shape (num_envs, 18)."""
         self._check_started()
-        masks: Flags = episodes.mask_episodes(self.rule_set, self._words)
-        return masks
+        return StateInfos(self.world, self._words).action_masks()
 
     def render(self) -> tuple[Any, ...]:
         """Return a frame for each sub-environment; see ``render_mode``."""
@@ -235,7 +240,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         if self.render_mode is None:
             return (None,) * self.num_envs
         draw = render.to_text if self.render_mode == "ansi" else render.to_picture
-        reader = StateInfos(self.rule_set, self.max_steps, self._words)
+        reader = StateInfos(self.world, self._words)
         return tuple(draw(reader.view(i, self._last_shaping)) for i in range(self.num_envs))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
@@ -328,6 +333,16 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._started = True
         self._apply_settings()
 
+    def _new_results(self) -> tuple[Integers, npt.NDArray[np.float64], Flags, Flags]:
+        """Return arrays for observations, rewards, terminations and truncations."""
+        n = self.num_envs
+        return (
+            np.empty((n, self._n_entries), _INT),
+            np.empty(n),
+            np.empty(n, _BOOL),
+            np.empty(n, _BOOL),
+        )
+
     def _check_started(self) -> None:
         if not self._started:
             raise error.ResetNeeded("The episodes are not started: call reset() first.")
@@ -369,24 +384,17 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         return list(range(first, first + self.num_envs))
 
     def _check_options(self, options: dict[str, Any] | None) -> tuple[Flags, Integers, Integers]:
-        """Return which episodes to reset, and the digits and stages that are fixed, else -1."""
-        options = options or {}
-        unknown = set(options) - {"reset_mask", "digits", "stage"}
-        if unknown:
-            raise ValueError(
-                f"reset options are 'reset_mask', 'digits' and 'stage', got {sorted(unknown)}"
-            )
+        """Return which episodes to reset, and the stages and, by stage, problems fixed, else -1."""
+        options = starts.check_options(self._rules, options, "reset_mask")
         mask = np.ones(self.num_envs, dtype=np.bool_)
         if "reset_mask" in options:
             mask = arguments.check_reset_mask(options["reset_mask"], self.num_envs)
         if not (self._started or mask.all()):
             raise error.ResetNeeded("The first reset must start all sub-environments.")
-        digits, stages = np.full((self.num_envs, 5), -1), np.full(self.num_envs, -1)
-        if "digits" in options:
-            digits = arguments.check_digits_of_each(options["digits"], self.num_envs)
+        stages = np.full(self.num_envs, -1)
         if "stage" in options:
-            stages = arguments.check_stage_of_each(options["stage"], self.num_envs)
-        return mask, digits, stages
+            stages = arguments.check_stage_of_each(self._rules, options["stage"], self.num_envs)
+        return mask, stages, starts.fixed_numbers_of_each(self._rules, options, self.stages, stages)
 
     def _seed(self, chosen: Integers, seeds: list[int | None]) -> None:
         """Give new random streams to the chosen episodes that have a seed or never had a stream."""
@@ -400,10 +408,11 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._seed(np.arange(self.num_envs), [None] * self.num_envs)
 
     def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
-        rule_set, _, max_steps, time_limit, same_step, _ = self._rules
-        state = StateInfos(rule_set, max_steps, after)
+        state = StateInfos(self._world, after)
+        _, _, time_limit, same_step, _ = self._settings
         if n_ended and same_step:
-            return LazyInfos.unread(RESTARTED, RestartInfos(state, time_limit, before, tokens))
+            restart = RestartInfos(state, time_limit, before, tokens)
+            return LazyInfos.unread(RESTARTED, restart)
         return LazyInfos.unread(STATE, state)
 
 

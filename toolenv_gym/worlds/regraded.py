@@ -1,0 +1,62 @@
+"""The published machine, graded by the target that is described; it has no environment.
+
+The ablation of the published program's slips trains in it: beside what an answer has to be, nothing
+differs from :mod:`toolenv_gym.worlds.published`. No sequence of tokens solves all of stage 2.
+"""
+
+from toolenv_gym.tokens import ADD, ANS, MUL, STO, SUB
+from toolenv_gym.worlds.five_digits import (
+    CONTEXT_LENGTH,
+    MAX_BUDGET,
+    MAX_STEPS,
+    N_STAGES,
+    SHAPING,
+    Problem,
+    check_problem,
+    context,
+    described_target,
+    n_problems,
+    number_of,
+    problem_at,
+    problem_text,
+    read_context,
+    rewarded_answers,
+    shaped_score,
+)
+from toolenv_gym.worlds.published import has_effect, memory_text, transition
+
+__all__ = [
+    "CONTEXT_LENGTH", "MAX_BUDGET", "MAX_STEPS", "NAME", "N_STAGES", "SHAPING", "Problem",
+    "check_problem", "context", "described_target", "graded_target", "graded_text", "has_effect",
+    "memory_text", "n_problems", "number_of", "plan_length", "plan_token", "problem_at",
+    "problem_text", "read_context", "rewarded_answers", "shaped_score", "transition",
+]  # fmt: skip
+
+NAME = "ToolArith-v0, regraded"
+
+# For each stage the fixed sequence with the highest mean return.
+PLANS = (
+    (MUL, ADD, ANS, ANS, ANS, ANS),
+    (MUL, ADD, SUB, ANS, ANS, ANS),
+    (MUL, STO, SUB, MUL, ADD, ANS),
+)
+
+
+def graded_target(problem: Problem) -> int:
+    """Return the target that is graded: the one described."""
+    return described_target(problem)
+
+
+def plan_length(stage: int) -> int:
+    """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
+    return (3, 4, 6)[stage]
+
+
+def plan_token(problem: Problem, step: int) -> int:
+    """Return the token of a problem's plan after ``step`` others; ``[ANS]`` goes on forever."""
+    return PLANS[problem.stage][min(step, 5)]
+
+
+def graded_text(problem: Problem) -> str:
+    """Return what is graded instead of the problem described: nothing else is."""
+    return ""
