@@ -155,3 +155,24 @@ def test_other_spaces_are_refused(env, message):
 def test_other_actions_are_refused():
     with pytest.raises(ValueError, match=r"emits Discrete\(18\); got Discrete\(3\)"):
         ToolArithGruPolicy(observation_space(worlds.published), spaces.Discrete(3), lambda _: 1e-3)
+
+
+def test_steps_of_many_environments_are_those_of_few():
+    """From 128 on they are taken with a table of input products, below by torch's GRU."""
+    th.manual_seed(0)
+    policy = ToolArithGruPolicy(
+        observation_space(worlds.published), spaces.Discrete(18), lambda _: 1e-3
+    )
+    policy.observation_space.seed(0)
+    obs = th.as_tensor(np.stack([policy.observation_space.sample() for _ in range(150)]))
+    hidden, starts = th.randn(1, 150, 96), (th.arange(150) % 3 == 0).float()
+
+    def step(rows):
+        states = (hidden[:, rows], hidden[:, rows])
+        with th.no_grad():
+            distribution, after = policy.get_distribution(obs[rows], states, starts[rows])
+        return distribution.distribution.logits, after[0].squeeze(0)
+
+    halves = [step(slice(0, 75)), step(slice(75, 150))]
+    for many, few in zip(step(slice(None)), zip(*halves, strict=True), strict=True):
+        th.testing.assert_close(many, th.cat(few), atol=1e-6, rtol=1e-5)
