@@ -84,7 +84,6 @@ def bound(num_envs: int, repeats: int = 2_000) -> float:
         ((num_envs, 8), np.int64),  # observations
         (num_envs, np.float64),  # rewards
         ((2, num_envs), np.uint64),  # the episodes' words
-        (num_envs, np.int64),  # a copy of the actions, for the infos
         (num_envs, np.bool_),
         (num_envs, np.bool_),
     ]

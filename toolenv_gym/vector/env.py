@@ -348,8 +348,8 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
             raise error.ResetNeeded("The episodes are not started: call reset() first.")
 
     def _check_actions(self, actions: Any) -> Integers:
-        """Return a copy of the actions as int64, which the infos will read."""
-        tokens = np.array(actions)
+        """Return the actions as int64."""
+        tokens = np.asarray(actions)
         if tokens.shape != (self.num_envs,) or tokens.dtype.kind not in "iu":
             raise error.InvalidAction(
                 f"The actions must be tokens, integers 0 to {N_TOKENS - 1}, of shape "
@@ -411,7 +411,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         state = StateInfos(self._world, after)
         _, _, time_limit, same_step, _ = self._settings
         if n_ended and same_step:
-            restart = RestartInfos(state, time_limit, before, tokens)
+            restart = RestartInfos(state, time_limit, before, tokens.copy())  # read later
             return LazyInfos.unread(RESTARTED, restart)
         return LazyInfos.unread(STATE, state)
 

@@ -56,17 +56,13 @@ def n_problems(stage: int) -> int:
 
 def problem_at(stage: int, number: int) -> Problem:
     """Return a problem by its number: the digits shown, read as a decimal number."""
+    number = number & 0xFFFFF  # it has no more bits: compiled divisions need not mind a sign
+    tens, hundreds, thousands = number // 10, number // 100, number // 1_000
     if stage == 0:
-        number = number * 100
-    elif stage == 1:
-        number = number * 10
-    digits = (
-        number // 10_000,
-        number // 1_000 % 10,
-        number // 100 % 10,
-        number // 10 % 10,
-        number % 10,
-    )
+        return Problem(stage, (hundreds, tens % 10, number % 10, 0, 0))
+    if stage == 1:
+        return Problem(stage, (thousands, hundreds % 10, tens % 10, number % 10, 0))
+    digits = (number // 10_000, thousands % 10, hundreds % 10, tens % 10, number % 10)
     return Problem(stage, digits)
 
 
