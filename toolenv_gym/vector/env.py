@@ -78,9 +78,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     :param autoreset_mode: ``NEXT_STEP``, ``SAME_STEP`` or ``DISABLED``, see Gymnasium
     :param max_episode_steps: steps after which an episode is truncated, as Gymnasium's
         ``TimeLimit`` does; None or -1 for no limit but ``max_steps``, which terminates
-    :param copy: whether all that is returned is the caller's to keep. If not, arrays are made once
-        and written to again: what ``reset`` and ``step`` return, infos included, holds until the
-        next of these calls. A ``SyncVectorEnv`` does so with its observations
+    :param copy: whether the observations, rewards and flags returned are the caller's to keep. If
+        not, they are written into arrays made once, and hold until the next reset or step; infos
+        are kept in any case. ``SyncVectorEnv`` does so with its observations
     """
 
     metadata: dict[str, Any] = ToolArithEnv.metadata
@@ -121,7 +121,6 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._last_shaping = self.shaping
         self._copy = copy
         self._results = self._new_results()
-        self._spare_words = self._words.copy()
 
     stages = _setting("stages")
     guidances = _setting("guidances")
@@ -182,8 +181,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         mask, fixed_stages, fixed_numbers = self._check_options(options)
         chosen = np.flatnonzero(mask)
         self._seed(chosen, seeds)
-        if self._copy:
-            self._words = self._words.copy()  # earlier infos read the old ones
+        self._words = self._words.copy()  # earlier infos read the old ones
         n_draws = starts.draw_range(self._rules)
         drawn = draw_below(self._streams, chosen, len(self._blanks) * n_draws)
         choices, drawn = np.divmod(drawn.astype(np.int64), n_draws)
@@ -214,10 +212,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
             raise error.ResetNeeded("The episodes are not started: call reset() before step().")
         tokens = self._check_actions(actions)
         before = self._words
-        if self._copy or self._spare_words.shape != before.shape:
-            after = np.empty_like(before)
-        else:
-            after = self._spare_words
+        after = np.empty_like(before)  # earlier infos read the old ones
         results = self._new_results() if self._copy else self._results
         n_ended = self._step_episodes(
             *self._settings, self._blanks, self._streams, before, after, tokens, *results
@@ -225,8 +220,6 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         if n_ended < 0:
             self._refuse(n_ended, tokens)
         self._words, self._last_shaping = after, self._settings[0]
-        if not self._copy:
-            self._spare_words = before
         return *results, self._step_infos(before, after, tokens, n_ended)
 
     def action_masks(self) -> Flags:
