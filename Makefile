@@ -14,7 +14,7 @@ train: $(READY) ## train the default agent; ENV=ToolArithMemory-v0 for that worl
 	$(BIN)/python scripts/train.py $(if $(ENV),--env $(ENV)) $(ARGS)
 
 test: lint ## lint and run the tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## check style, layers and types
 	$(BIN)/ruff check .

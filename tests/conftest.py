@@ -30,3 +30,8 @@ torch.set_num_threads(1)
 def env_id(request: pytest.FixtureRequest) -> str:
     """Each of the two worlds."""
     return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest: side by side with the others it must not end last."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
