@@ -424,8 +424,7 @@ def probe_targets(task: Task, problems: Integers, tokens: Integers) -> dict[str,
 
 def _digits(stage: int, problems: Integers) -> Integers:
     """Return the digits of problems by their numbers, shape (n, 5)."""
-    digits: Any = memory.problem_at(stage, problems).digits  # type: ignore[arg-type]  # all at once
-    return np.stack(digits, axis=1)
+    return np.array([memory.problem_at(stage, number).digits for number in problems.tolist()])
 
 
 def linear_probe(

@@ -48,10 +48,10 @@ POLICIES = {
         {"use_sde": True, "squash_output": True},
     ),
     "image": (GruActorCriticPolicy, IMAGE, spaces.MultiBinary(2), {}),
-    "paper's": (ToolArithGruPolicy, observation_space(worlds.published), spaces.Discrete(18), {}),
+    "published": (ToolArithGruPolicy, observation_space(worlds.published), spaces.Discrete(18), {}),
     "LSTM": (RecurrentActorCriticPolicy, VECTOR, spaces.Discrete(3), {"n_lstm_layers": 2}),
 }
-MASKABLE = ["GRU", "two GRUs of two layers", "paper's", "LSTM"]
+MASKABLE = ["GRU", "two GRUs of two layers", "published", "LSTM"]
 
 
 def make_policy(name):
