@@ -91,7 +91,7 @@ def graded_target(problem: Problem) -> int:
 
 def plan_length(stage: int) -> int:
     """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
-    return (3, 4, 7)[stage]
+    return PLANS[stage].index(ANS) + 1
 
 
 def plan_token(problem: Problem, step: int) -> int:

@@ -90,7 +90,7 @@ def graded_target(problem: Problem) -> int:
 
 def plan_length(stage: int) -> int:
     """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
-    return 2 + stage
+    return PLANS[stage].index(ANS) + 1
 
 
 def plan_token(problem: Problem, step: int) -> int:

@@ -23,6 +23,7 @@ from toolenv_gym.worlds.five_digits import (
     rewarded_answers,
     shaped_score,
 )
+from toolenv_gym.worlds.memory import graded_target, graded_text
 from toolenv_gym.worlds.published import has_effect, memory_text, transition
 
 __all__ = [
@@ -42,21 +43,11 @@ PLANS = (
 )
 
 
-def graded_target(problem: Problem) -> int:
-    """Return the target that is graded: the one described."""
-    return described_target(problem)
-
-
 def plan_length(stage: int) -> int:
     """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
-    return (3, 4, 6)[stage]
+    return PLANS[stage].index(ANS) + 1
 
 
 def plan_token(problem: Problem, step: int) -> int:
     """Return the token of a problem's plan after ``step`` others; ``[ANS]`` goes on forever."""
     return PLANS[problem.stage][min(step, 5)]
-
-
-def graded_text(problem: Problem) -> str:
-    """Return what is graded instead of the problem described: nothing else is."""
-    return ""
