@@ -5,22 +5,20 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from gymnasium import spaces
 
 
-def random_states(device: th.device, space: spaces.Space[Any]) -> dict[str, Any]:
-    """Return the states of the generators of Python, NumPy, torch, a device and a space."""
+def random_states(device: th.device) -> dict[str, Any]:
+    """Return the states of the generators of Python, NumPy, torch and a device."""
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
         "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": th.get_rng_state().tolist(),
         "cuda": th.cuda.get_rng_state(device).tolist() if device.type == "cuda" else None,
-        "space": space.np_random.bit_generator.state,
     }
 
 
-def set_random_states(states: dict[str, Any], device: th.device, space: spaces.Space[Any]) -> None:
+def set_random_states(states: dict[str, Any], device: th.device) -> None:
     """Set the generators to states that :func:`random_states` gave.
 
     :raises KeyError, RuntimeError, TypeError or ValueError: they are no such states
@@ -31,4 +29,3 @@ def set_random_states(states: dict[str, Any], device: th.device, space: spaces.S
     th.set_rng_state(th.tensor(states["torch"], dtype=th.uint8))
     if states["cuda"] is not None and device.type == "cuda":
         th.cuda.set_rng_state(th.tensor(states["cuda"], dtype=th.uint8), device)
-    space.np_random.bit_generator.state = states["space"]

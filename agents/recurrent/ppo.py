@@ -2,7 +2,6 @@
 
 import io
 import math
-import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -22,6 +21,7 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional
 
+from agents.common.random_states import random_states, set_random_states
 from agents.recurrent.episode_buffer import (
     EpisodeDictRolloutBuffer,
     EpisodeRolloutBuffer,
@@ -517,10 +517,7 @@ class MaskableRecurrentPPO(RecurrentPPO):
         """
         self._interrupted = {
             "lstm_states": [[s.cpu().numpy() for s in pair] for pair in self._last_lstm_states],
-            "python": random.getstate(),
-            "numpy": np.random.get_state(),
-            "torch": th.get_rng_state().numpy(),
-            "cuda": th.cuda.get_rng_state(self.device).numpy() if self._on_cuda() else None,
+            "random": random_states(self.device),
         }
         try:
             super().save(path, exclude, include)
@@ -566,11 +563,4 @@ class MaskableRecurrentPPO(RecurrentPPO):
                 f"got {self.n_envs}: load it with force_reset=True"
             )
         self._last_lstm_states = states
-        random.setstate(interrupted["python"])
-        np.random.set_state(interrupted["numpy"])
-        th.set_rng_state(th.as_tensor(interrupted["torch"]))
-        if interrupted["cuda"] is not None and self._on_cuda():
-            th.cuda.set_rng_state(th.as_tensor(interrupted["cuda"]), self.device)
-
-    def _on_cuda(self) -> bool:
-        return self.device.type == "cuda"
+        set_random_states(interrupted["random"], self.device)

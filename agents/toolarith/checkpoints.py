@@ -64,7 +64,8 @@ def load_checkpoint(model: BaseAlgorithm, curriculum: Curriculum, file: Path) ->
                 arrays = dict(saved)
         curriculum.restore(states["curriculum"])
         _set_arrays(model, arrays)
-        set_random_states(states["random"], model.device, model.action_space)
+        set_random_states(states["random"], model.device)
+        model.action_space.np_random.bit_generator.state = states["random_actions"]
     except (EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{file} is damaged or of another run: {error}") from error
 
@@ -72,7 +73,8 @@ def load_checkpoint(model: BaseAlgorithm, curriculum: Curriculum, file: Path) ->
 def _states(model: BaseAlgorithm, curriculum: Curriculum) -> dict[str, Any]:
     return {
         "curriculum": curriculum.state(),
-        "random": random_states(model.device, model.action_space),
+        "random": random_states(model.device),
+        "random_actions": model.action_space.np_random.bit_generator.state,
     }
 
 
