@@ -73,9 +73,8 @@ def greedy_episodes(
     """
     if masked and "action_masks" not in inspect.signature(model.predict).parameters:
         raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
-    envs = functools.cache(functools.partial(_make_envs, task))  # one for all batches of a size
     batches = [problems[start : start + BATCH] for start in range(0, len(problems), BATCH)]
-    parts = [_play(model, task, envs(len(batch)), batch, masked) for batch in batches]
+    parts = [_play(model, task, _envs(task, len(batch)), batch, masked) for batch in batches]
     return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -101,8 +100,9 @@ def evaluate(
     )
 
 
-def _make_envs(task: Task, n: int) -> Any:
-    """Return a vector environment of a task."""
+@functools.lru_cache(maxsize=8)  # seeding new ones at every evaluation took 30 us each
+def _envs(task: Task, n: int) -> Any:
+    """Return a vector environment of a task, to be reset."""
     return gym.make_vec(
         task.rules.NAME,
         num_envs=n,
