@@ -7,6 +7,7 @@ from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL
 
 NAME = "ThreeTimes-v0"
 N_STAGES, CONTEXT_LENGTH, MAX_STEPS, MAX_BUDGET, SHAPING = 1, 14, 4, 20, 0.0
+REVEALS, SPLITS = ("always", "once"), ("all",)
 PADDING = (EOS,) * 12
 
 
@@ -15,8 +16,20 @@ class Problem(NamedTuple):
     digit: int
 
 
-def check_problem(stage, digit):
-    return Problem(stage, digit)
+def change_problem(problem, digit):
+    return Problem(problem.stage, digit)
+
+
+def n_templates(stage):
+    return 1
+
+
+def template_of(problem):
+    return 0
+
+
+def in_split(split, stage, template):
+    return True
 
 
 def n_problems(stage):
@@ -43,6 +56,10 @@ def has_effect(stage, machine, token):
     return token == ADD or (token == MUL and machine.acc_full == 1)
 
 
+def n_passed(stage, machine):
+    return 0
+
+
 def transition(problem, machine, token):
     if not has_effect(problem.stage, machine, token):
         return machine
@@ -64,10 +81,6 @@ def shaped_score(problem, machine):
 
 def rewarded_answers(problem):
     return (3 * problem.digit,)
-
-
-def plan_length(stage):
-    return 4
 
 
 def plan_token(problem, step):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from toolenv_gym.guidance import UNGUIDED, highest_guidance
+from toolenv_gym import observation, starts
+from toolenv_gym.guidance import UNGUIDED
 from toolenv_gym.rules import Rules
 
 NO_LIMIT = 2**63 - 1  # steps, which no episode reaches
@@ -36,30 +37,53 @@ def _several(values: Any, check: Callable[[Any], int], message: str) -> tuple[in
     return tuple(check(value) for value in values)
 
 
-def check_stage(rules: Rules, stage: Any) -> int:
-    """Return one stage as an int."""
-    return _integer(stage, 0, rules.N_STAGES - 1, f"stage must be {_stages(rules)}")
+def check_stage(rules: Rules, stage: Any, split: str = "all") -> int:
+    """Return one stage, of which a split has templates, as an int."""
+    every = range(rules.N_STAGES)
+    number = _integer(stage, 0, rules.N_STAGES - 1, f"stage must be {_either(every)}")
+    if not starts.split_templates(rules, split, number):
+        there = [each for each in every if starts.split_templates(rules, split, each)]
+        raise ValueError(f"split {split!r} has only stages {_either(there)}, got stage {number}")
+    return number
 
 
-def check_stages(rules: Rules, stage: Any) -> tuple[int, ...]:
-    """Return one stage or a sequence of stages as a tuple."""
+def check_stages(rules: Rules, stage: Any, split: str = "all") -> tuple[int, ...]:
+    """Return one stage or a sequence of stages, of which a split has templates, as a tuple."""
     message = f"stage must be {', '.join(map(str, range(rules.N_STAGES)))} or a sequence of these"
-    return _several(stage, lambda one: check_stage(rules, one), message)
+    return _several(stage, lambda one: check_stage(rules, one, split), message)
 
 
-def _stages(rules: Rules) -> str:
-    """Return the stages as a text: ``0, 1 or 2``."""
-    *first, last = map(str, range(rules.N_STAGES))
+def _either(stages: Sequence[int]) -> str:
+    """Return stages as a text: ``0, 1 or 2``."""
+    *first, last = map(str, stages)
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def check_guidances(rules: Rules, steps: Any) -> tuple[int, ...]:
-    """Return one number of guided steps, or a sequence of them, or None, as a tuple."""
-    if steps is None:
+def check_guidances(rules: Rules, free_tokens: Any) -> tuple[int, ...]:
+    """Return one number of free tokens, or a sequence of them, or None, as a tuple."""
+    if free_tokens is None:
         return (UNGUIDED,)
-    highest = highest_guidance(rules)
-    message = f"guided steps must be an integer 0 to {highest}, a sequence of these or None"
-    return _several(steps, lambda one: _integer(one, 0, highest, message), message)
+    highest = rules.MAX_STEPS
+    message = f"free tokens must be an integer 0 to {highest}, a sequence of these or None"
+    return _several(free_tokens, lambda one: _integer(one, 0, highest, message), message)
+
+
+def check_reveal(rules: Rules, reveal: Any) -> int:
+    """Return the place of a reveal in those that there are."""
+    if reveal not in rules.REVEALS:
+        names = " or ".join(map(repr, rules.REVEALS))
+        why = ": its machine has no head" if reveal in observation.REVEALS else ""
+        raise ValueError(f"reveal must be {names} in {rules.NAME}, got {reveal!r}{why}")
+    return observation.REVEALS.index(reveal)
+
+
+def check_split(rules: Rules, split: Any) -> str:
+    """Return a split that the world has."""
+    if split not in rules.SPLITS:
+        names = " or ".join(map(repr, rules.SPLITS))
+        raise ValueError(f"split must be {names} in {rules.NAME}, got {split!r}")
+    checked: str = split
+    return checked
 
 
 def check_max_steps(rules: Rules, max_steps: Any) -> int:
@@ -76,7 +100,7 @@ def check_time_limit(max_episode_steps: Any) -> int:
     return _integer(max_episode_steps, 1, NO_LIMIT, message)
 
 
-def check_shaping(shaping: Any) -> float:
+def check_shaping(rules: Rules, shaping: Any) -> float:
     """Return the weight of the milestones as a float."""
     message = f"shaping must be a finite number of at least 0, got {shaping!r}"
     try:
@@ -85,6 +109,8 @@ def check_shaping(shaping: Any) -> float:
         raise TypeError(message) from None
     if not (math.isfinite(weight) and weight >= 0):
         raise ValueError(message)
+    if weight and not rules.SHAPING:
+        raise ValueError(f"{rules.NAME} has no milestones: shaping must be 0, got {shaping!r}")
     return weight
 
 
@@ -110,9 +136,10 @@ def check_reset_mask(mask: Any, n: int) -> npt.NDArray[np.bool_]:
     return mask.copy()
 
 
-def check_stage_of_each(rules: Rules, stage: Any, n: int) -> npt.NDArray[np.int64]:
+def check_stage_of_each(rules: Rules, stage: Any, split: str, n: int) -> npt.NDArray[np.int64]:
     """Return the stages of n sub-environments, given one for all, or one for each."""
-    stages = check_stages(rules, stage.tolist() if isinstance(stage, np.ndarray) else stage)
+    stages = stage.tolist() if isinstance(stage, np.ndarray) else stage
+    stages = check_stages(rules, stages, split)
     if len(stages) not in (1, n):
         raise ValueError(f"stage must be one or {n} of them, got {len(stages)}")
     return np.resize(np.array(stages), n)

@@ -17,7 +17,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.extending import register_jitable
 
-from toolenv_gym import guidance, rules
+from toolenv_gym import guidance, observation, rules, starts
 from toolenv_gym.rules import Rules
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,6 +45,8 @@ def _parts_of(module: Any) -> None:
 
 _parts_of(rules)
 part(guidance.guided_token)
+part(observation.first_shown)
+part(starts.drawn_number)
 
 
 class _Cache(FunctionCache):

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from gymnasium import error, spaces
 
 from toolenv_gym import arguments, observation, render, starts
-from toolenv_gym.guidance import UNGUIDED, guided_token
+from toolenv_gym.guidance import UNGUIDED, guided_token, plan_length
 from toolenv_gym.rules import START, Machine, Rules, World, holds, play
-from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS
-from toolenv_gym.worlds import memory, published
+from toolenv_gym.tokens import ANS, CTX, N_TOKENS, TOOL_TOKENS
+from toolenv_gym.worlds import expression, memory, published
 
 Observation = npt.NDArray[np.int64]
 
@@ -40,7 +40,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     - one fixed sequence a stage is therefore optimal on every problem (`MUL ANS`, `MUL ADD ANS`,
       `MUL ADD SUB ANS`), and memory is never rewarded.
 
-    `ToolArithMemory-v0` is the world that the tutorial describes.
+    `ToolArithMemory-v0` is the world that the tutorial describes, and `ToolArithExpression-v0` one
+    in which the plan depends on the problem.
 
     ## Action Space
 
@@ -100,9 +101,11 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | Key | Type | Value |
     |-----|------|-------|
     | `stage` | int | 0, 1 or 2 |
+    | `template` | int | the number of the problem's template in its stage, here always 0 |
     | `target` | int | the target that the problem describes |
     | `graded_target` | int | the target that is rewarded |
-    | `guidance` | int | the number of guided steps, -1 for none: see `set_guidance` |
+    | `plan_length` | int | the number of tokens of the problem's plan, its `[ANS]` included |
+    | `guidance` | int | how many tokens at the end of the plan are left free, -1 for no guidance: see `set_guidance` |
     | `accumulator` | int | its number, 0 when empty |
     | `accumulator_full` | bool | whether it holds a number |
     | `memory` | int | here 1 if the flag is set, else 0 |
@@ -121,12 +124,14 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     | `max_steps` | int | `7` | budget of tokens, 1 to 16 |
     | `shaping` | float | `0.2` | weight of the milestones in the reward; 0.0 gives the sparse task |
     | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"`; through `gym.make` also `"human"` |
+    | `reveal` | str | `"always"` | `"always"`: the context in every observation; `"once"`: in the first only, after that `[EOS]` in its place |
 
     `reset(options={"digits": (a, b, c, d, e), "stage": s})` fixes the problem; either key may be
     left out, and `"problem": n`, a number, may stand for the digits: all problems of a stage are
     numbered from 0, in counting order of the digits shown. `env.unwrapped.set_stage(stage)` changes the stages from the next reset on,
-    `env.unwrapped.set_guidance(steps)` has the mask lead through the first steps of a plan that
-    solves the task: wrappers, and `gym.make` adds some, do not pass on these methods. The attributes
+    `env.unwrapped.set_guidance(free_tokens)` has the mask lead along a plan that solves the task, up
+    to its last so many tokens: wrappers, and `gym.make` adds some, do not pass on these methods.
+    `env.unwrapped.problem_text` is the present problem as people read it. The attributes
     `max_steps` and `shaping` may be set at any time and hold at once; an episode that has already
     used up a lowered budget ends with the next token, and `info["tokens"]` shows its first
     `max_steps`.
@@ -150,6 +155,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
     _rules: ClassVar[Rules] = published
+    _split = "all"
 
     def __init_subclass__(cls, rules: Rules | None = None, **kwargs: Any) -> None:
         """Make the environment of a world.
@@ -166,8 +172,11 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         max_steps: int | None = None,
         shaping: float | None = None,
         render_mode: str | None = None,
+        reveal: str = "always",
     ) -> None:
         rules = self._rules
+        self._reveal = arguments.check_reveal(rules, reveal)
+        self._draws = starts.draws_of(rules, self._split)
         self._guidances: tuple[int, ...] = (UNGUIDED,)
         self._world = World(rules, rules.SHAPING, rules.MAX_STEPS)
         self.stages = stage
@@ -188,15 +197,16 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         """Change the stage or stages that resets draw from; the present episode goes on."""
         self.stages = stage
 
-    def set_guidance(self, steps: int | Sequence[int] | None) -> None:
+    def set_guidance(self, free_tokens: int | Sequence[int] | None) -> None:
         """Have masks guide: admit only the plan's token first; see :mod:`toolenv_gym.guidance`.
 
         It takes effect with the next reset. After the guided steps every token is admitted.
 
-        :param steps: how many first steps of an episode are guided, 0 to 6, or several of these:
-            each reset draws one; None for the masks of the rules
+        :param free_tokens: how many tokens at the end of the problem's plan are left to the agent,
+            0 to the default ``max_steps``, or several of these: each reset draws one; None for the
+            masks of the rules
         """
-        self.guidances = steps
+        self.guidances = free_tokens
 
     @property
     def world(self) -> World:
@@ -210,7 +220,23 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     @stages.setter
     def stages(self, stages: arguments.Stage) -> None:
-        self._stages = arguments.check_stages(self._rules, stages)
+        self._stages = arguments.check_stages(self._rules, stages, self._split)
+
+    @property
+    def reveal(self) -> str:
+        """How much of the context is shown; it is chosen when the environment is made."""
+        return observation.REVEALS[self._reveal]
+
+    @property
+    def split(self) -> str:
+        """The set of templates that resets draw from, likewise."""
+        return self._split
+
+    @property
+    def problem_text(self) -> str:
+        """The present problem as people read it."""
+        self._check_started()
+        return self._rules.problem_text(self._problem)
 
     @property
     def guidances(self) -> tuple[int, ...]:
@@ -238,7 +264,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
 
     @shaping.setter
     def shaping(self, shaping: float) -> None:
-        self._world = self._world._replace(shaping=arguments.check_shaping(shaping))
+        self._world = self._world._replace(shaping=arguments.check_shaping(self._rules, shaping))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -246,23 +272,28 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         """Start an episode; see the class for ``options``."""
         rules = self._rules
         options = starts.check_options(rules, options)
-        fixed_stage = arguments.check_stage(rules, options["stage"]) if "stage" in options else None
-        possible = self.stages if fixed_stage is None else (fixed_stage,)
-        fixed = starts.fixed_numbers(rules, options, possible)
+        possible = self.stages
+        if "stage" in options:
+            possible = (arguments.check_stage(rules, options["stage"], self._split),)
+        for stage in possible:
+            starts.fixed_number(rules, options, stage, 0)  # raises if it cannot be
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
+        draws = self._draws
         n_choices = len(self.guidances) * len(self.stages)
-        drawn = int(self.np_random.integers(n_choices * starts.draw_range(rules)))
-        choice, drawn = divmod(drawn, starts.draw_range(rules))
+        drawn = int(self.np_random.integers(n_choices * draws.range))
+        choice, drawn = divmod(drawn, draws.range)
         guidance, place = divmod(choice, len(self.stages))
         self._guidance = self.guidances[guidance]
-        stage = self.stages[place] if fixed_stage is None else fixed_stage
-        number = fixed.get(stage, drawn // starts.draws_per_problem(rules, stage))
-        self._problem = rules.problem_at(stage, number)
+        stage = possible[0] if "stage" in options else self.stages[place]
+        number = int(starts.drawn_number(*draws[1:], stage, drawn))
+        self._problem = rules.problem_at(stage, starts.fixed_number(rules, options, stage, number))
         self._problem_info = {
             "stage": stage,
+            "template": rules.template_of(self._problem),
             "target": rules.described_target(self._problem),
             "graded_target": rules.graded_target(self._problem),
+            "plan_length": plan_length(rules, self._problem),
             "guidance": self._guidance,
         }
         self._machine = START
@@ -271,8 +302,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         self._reward = 0.0
         self._started = True
         self._over = False
-        self._observation = observation.observe(rules, self._problem)
-        return self._observation.copy(), self._info(answered=False)
+        self._first_shown = -1
+        return self._observe(CTX), self._info(answered=False)
 
     def step(
         self, action: int | np.integer
@@ -293,9 +324,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         )
         self._tokens[self._steps] = token
         self._steps += 1
-        self._observation[observation.PREVIOUS] = token
         info = self._info(answered=token == ANS)
-        return self._observation.copy(), self._reward, self._over, False, info
+        return self._observe(token), self._reward, self._over, False, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return which tokens have an effect now, shape (18,), as sb3-contrib asks for it.
@@ -324,6 +354,16 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             over=self._over,
         )
         return render.to_text(view) if self.render_mode == "ansi" else render.to_picture(view)
+
+    def _observe(self, previous: int) -> Observation:
+        first = observation.first_shown(
+            self._rules, self._reveal, self._problem.stage, self._machine, self._steps
+        )
+        if first != self._first_shown:
+            self._observation = observation.observe(self._rules, self._problem, first, previous)
+            self._first_shown = first
+        self._observation[observation.PREVIOUS] = previous
+        return self._observation.copy()
 
     def _check_started(self) -> None:
         if not self._started:
@@ -372,11 +412,13 @@ class ToolArithMemoryEnv(ToolArithEnv, rules=memory):
     - the graded target is the described one: `a·b + c`, `(a·b + c) − d`, `(a·b + c) − (d·e)`;
     - the tools work on the machine as below;
     - `info["memory"]` is the memory register's number, 0 when empty, and `info["memory_full"]`
-      tells whether it holds one.
+      tells whether it holds one;
+    - `reveal` may also be `"ahead"`: the digits from the head on, moved to the front, and `[CTX]`.
 
     Plans that solve every problem: `MUL ADD ANS` at stage 0, `MUL ADD SUB ANS` at stage 1,
-    `MUL ADD STO MUL RCL SUB ANS` at stage 2, which takes the whole default budget. Without memory
-    no agent answers more than 50.251 % of the problems of stage 2.
+    `MUL ADD STO MUL RCL SUB ANS` at stage 2, which takes the whole default budget. Without the register
+    no agent answers more than 50.251 % of the problems of stage 2; without a memory of its own, and
+    without masks, which show the register, no more than 33.400 %.
 
     ## Action Space
 
@@ -403,6 +445,125 @@ class ToolArithMemoryEnv(ToolArithEnv, rules=memory):
 
     * v0: Initial version
     """
+
+
+class ToolArithExpressionEnv(ToolArithEnv, rules=expression):
+    """
+    ## Description
+
+    In `ToolArithExpression-v0` the plan follows from what is read. Every problem is an expression
+    of digits and operators, such as `7 - 3*4 + 2`, and each *template* of operators has a shortest
+    plan of its own: no fixed sequence of tokens gets far. The agent reads the operators; the
+    machine, an accumulator, a memory register and a read head, takes the digits from the left, each
+    once. The register is needed just where precedence asks for it.
+
+    The publication's own `a·b + c − d·e` is one of the 81 templates of stage 3; its plan,
+    `MUL ADD STO SUB MUL RCL ANS`, has the published length of seven tokens.
+
+    ## Action Space
+
+    `Discrete(18)`, the token to emit:
+
+    | Num | Token | Effect |
+    |-----|-------|--------|
+    | 11  | `[MUL]` | accumulator full: times the next digit; empty: takes two digits and becomes their product |
+    | 12  | `[ADD]` | accumulator plus the next digit, an empty one counting as 0 |
+    | 13  | `[SUB]` | accumulator minus the next digit, an empty one counting as 0 |
+    | 14  | `[ANS]` | ends the episode and scores the accumulator |
+    | 15  | `[STO]` | adds the accumulator to the memory and leaves it empty; nothing if it is empty |
+    | 16  | `[RCL]` | adds the memory to the accumulator, an empty one counting as 0, and leaves the memory empty; nothing if that is empty |
+    | other | | none, but costs a step |
+
+    A token for which too few digits are left has no effect. `info["action_mask"]` and
+    `env.unwrapped.action_masks()` mark the tokens that have an effect in the present state, and
+    always `[ANS]`. The mask does not depend on the digits, but it shows how many are left and which
+    register is full: with masks the task is another, and easier.
+
+    ## Observation Space
+
+    `MultiDiscrete([18] * 14 + [18] + [6])`, int64:
+
+    | Num | Observation | Values |
+    |-----|-------------|--------|
+    | 0-13 | the context: digits and operators (`[MUL]`, `[ADD]`, `[SUB]`) in reading order, then `[CTX]`, padded with `[EOS]` | 0-17 |
+    | 14  | the previous token, `[CTX]` after a reset | 0-17 |
+    | 15  | the stage | 0-5 |
+
+    Registers, head and clock are not shown. `reveal` tells how much of the context is:
+
+    - `"always"`: the whole in every observation;
+    - `"ahead"`: the context from the head on, moved to the front: the whole before the first digit
+      is taken, after that beginning with the operator before the next digit, `[CTX]` alone when no
+      digit is left;
+    - `"once"`: the whole in the first observation, nothing but `[EOS]` after that.
+
+    ## Starting State
+
+    Stage s has s + 1 operators, `*`, `+` and `-` with the usual precedence, and a digit more. A
+    reset draws one of the `stage`s, a template of those in the `split`, and each digit from 0 to 9,
+    all uniformly. The machine is empty, its head at the first digit.
+
+    Templates are numbered by their operators, read as digits to the base of three, `*` 0, `+` 1 and
+    `-` 2. Of stages 2 and 3 those whose numbers leave 1 when divided by 4 are held out: 7 of 27 and
+    20 of 81.
+
+    | `split` | Stages | Templates |
+    |---------|--------|-----------|
+    | `"all"` | 0 to 5 | 3, 9, 27, 81, 243, 729 |
+    | `"train"` | 0 to 3 | 3, 9, 20, 61 |
+    | `"test"` | 2 to 5 | 7, 20 held out; all 243, 729, deeper than any in `"train"` |
+
+    ## Rewards
+
+    1 for `[ANS]` if the accumulator is full and equals the value of the expression, else 0; 0 on
+    every other step. There are no milestones.
+
+    ## Episode End, Information
+
+    As in [`ToolArith-v0`](ToolArithEnv), with stages 0 to 5. `info["template"]` is the number of
+    the template, and `env.unwrapped.problem_text` the expression as a text.
+
+    ## Arguments
+
+    | Parameter | Type | Default | Description |
+    |-----------|------|---------|-------------|
+    | `stage` | int or sequence of ints | `0` | 0 to 5, or several: each reset draws one |
+    | `max_steps` | int | `12` | budget of tokens, 1 to 24; the longest plan of stage 5 has 12 |
+    | `render_mode` | str | `None` | `"ansi"`, `"rgb_array"`; through `gym.make` also `"human"` |
+    | `reveal` | str | `"always"` | `"always"`, `"ahead"` or `"once"`: see above |
+    | `split` | str | `"all"` | `"all"`, `"train"` or `"test"`: see above |
+
+    `reset(options={"digits": (7, 3, 4, 2), "operators": "-*+", "stage": 2})` fixes the problem,
+    within the split or not. Each key may be left out: what is not given is drawn. Operators may be
+    tokens too, and `"problem": n` may stand for both: problems are numbered template by template.
+
+    ```python
+    >>> import gymnasium as gym
+    >>> import toolenv_gym
+    >>> env = gym.make("ToolArithExpression-v0", stage=2)
+    >>> observation, info = env.reset(options={"digits": (7, 3, 4, 2), "operators": "-*+"})
+    >>> observation
+    array([ 7, 13,  3, 11,  4, 12,  2, 10, 17, 17, 17, 17, 17, 17, 10,  2])
+    >>> env.unwrapped.problem_text, info["target"], info["plan_length"]
+    ('7 - 3*4 + 2', -3, 7)
+
+    ```
+
+    ## Version History
+
+    * v0: Initial version
+    """
+
+    def __init__(
+        self,
+        stage: arguments.Stage = 0,
+        max_steps: int | None = None,
+        render_mode: str | None = None,
+        reveal: str = "always",
+        split: str = "all",
+    ) -> None:
+        self._split = arguments.check_split(self._rules, split)
+        super().__init__(stage, max_steps, render_mode=render_mode, reveal=reveal)
 
 
 @functools.cache

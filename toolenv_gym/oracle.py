@@ -25,6 +25,7 @@ from toolenv_gym import arguments
 from toolenv_gym.compiled import load_machine, part, store_machine, world_kernel
 from toolenv_gym.rules import START, Machine, Problem, Rules, World, answer_reward, highest_reward
 from toolenv_gym.sequences import play_sequences
+from toolenv_gym.starts import split_templates
 from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
 from toolenv_gym.worlds import WORLDS
 
@@ -39,13 +40,17 @@ class Task:
     """One task to be solved: a world with its settings, and one stage of it.
 
     :param rules: a module of :mod:`toolenv_gym.worlds`
-    :param stage: 0 to 2
-    :param max_steps: budget of tokens, 1 to 16; by default the world's
+    :param stage: one of the world's
+    :param max_steps: budget of tokens; by default the world's
     :param shaping: weight of the milestones in the reward, at least 0; by default the world's
+    :param reveal: how much of the context is shown, see :mod:`toolenv_gym.observation`
+    :param split: the set of templates that problems are drawn from
     """
 
     world: World
     stage: int
+    reveal: str
+    split: str
 
     def __init__(
         self,
@@ -53,16 +58,24 @@ class Task:
         stage: int,
         max_steps: int | None = None,
         shaping: float | None = None,
+        reveal: str = "always",
+        split: str = "all",
     ) -> None:
         if not isinstance(rules, ModuleType):
             raise TypeError(f"rules must be a module of toolenv_gym.worlds, got {rules!r}")
         max_steps = rules.MAX_STEPS if max_steps is None else max_steps
         shaping = rules.SHAPING if shaping is None else shaping
         world = World(
-            rules, arguments.check_shaping(shaping), arguments.check_max_steps(rules, max_steps)
+            rules,
+            arguments.check_shaping(rules, shaping),
+            arguments.check_max_steps(rules, max_steps),
         )
         object.__setattr__(self, "world", world)
-        object.__setattr__(self, "stage", arguments.check_stage(rules, stage))
+        arguments.check_reveal(rules, reveal)
+        arguments.check_split(rules, split)
+        object.__setattr__(self, "stage", arguments.check_stage(rules, stage, split))
+        object.__setattr__(self, "reveal", reveal)
+        object.__setattr__(self, "split", split)
 
     @property
     def rules(self) -> Rules:
@@ -71,8 +84,11 @@ class Task:
 
     @property
     def numbers(self) -> Integers:
-        """The numbers of all problems."""
-        return np.arange(self.rules.n_problems(self.stage))
+        """The numbers of all problems, those of a template one after the other."""
+        per_template = self.rules.n_problems(self.stage) // self.rules.n_templates(self.stage)
+        templates = split_templates(self.rules, self.split, self.stage)
+        firsts = per_template * np.array(templates)[:, np.newaxis]
+        return (firsts + np.arange(per_template)).ravel()
 
 
 class Plan(NamedTuple):

@@ -37,8 +37,10 @@ Problem = Any  # a named tuple of the world's own; its first field is the stage
 class Rules(Protocol):
     """What the module of a world has to give.
 
-    Problems are numbered from 0 in each stage, and those of one stage differ in what is shown. A
-    reset draws a stage uniformly from those set, and a problem uniformly from that stage's.
+    Each stage has one template or more, and all problems of a template are planned alike. Problems
+    are numbered from 0 in each stage, template by template, each with as many of them; those of one
+    stage differ in what is shown. A reset draws a stage uniformly from those set, and a problem
+    uniformly from those of its templates that the split admits.
     """
 
     __name__: str
@@ -50,11 +52,22 @@ class Rules(Protocol):
     CONTEXT_LENGTH: int  # tokens
     MAX_STEPS: int  # default budget of tokens
     MAX_BUDGET: int  # highest budget, at most 30
-    SHAPING: float  # default weight of the shaped score in the reward
+    SHAPING: float  # default weight of the shaped score in the reward; 0 if there is no such score
+    REVEALS: tuple[str, ...]  # what can be shown, of those that toolenv_gym.observation lists
+    SPLITS: tuple[str, ...]  # sets of templates that resets can draw from, the first "all"
 
-    # Returns the problem of a stage, given that and the other fields of the named tuple by keyword:
-    # they are the options of a reset, so they are checked. It is not compiled.
-    check_problem: Callable[..., Problem]
+    # Returns a problem with other values in some fields, given by keyword: as these are the options
+    # of a reset, they are checked. It is not compiled.
+    change_problem: Callable[..., Problem]
+
+    def n_templates(self, stage: int) -> int:
+        """Return how many templates a stage has."""
+
+    def template_of(self, problem: Problem) -> int:
+        """Return the number of a problem's template in its stage."""
+
+    def in_split(self, split: str, stage: int, template: int) -> bool:
+        """Tell whether a split has a template, by its number. It is not compiled."""
 
     def n_problems(self, stage: int) -> int:
         """Return how many problems a stage has."""
@@ -70,6 +83,9 @@ class Rules(Protocol):
 
     def read_context(self, stage: int, context: Sequence[int]) -> Problem:
         """Return the problem that a context shows, a tuple or an array."""
+
+    def n_passed(self, stage: int, machine: Machine) -> int:
+        """Return how many tokens of the context the head has passed; 0 if there is no head."""
 
     def has_effect(self, stage: int, machine: Machine, token: int) -> bool:
         """Tell whether a tool token has an effect in this state of the machine.
@@ -92,9 +108,6 @@ class Rules(Protocol):
 
     def rewarded_answers(self, problem: Problem) -> tuple[int, ...]:
         """Return all values of the accumulator that may earn anything."""
-
-    def plan_length(self, stage: int) -> int:
-        """Return how many tokens the longest plan of a stage has, its ``[ANS]`` included."""
 
     def plan_token(self, problem: Problem, step: int) -> int:
         """Return the token of a problem's plan after ``step`` others, ``[ANS]`` beyond its end."""

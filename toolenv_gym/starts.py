@@ -4,7 +4,7 @@ import functools
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +14,59 @@ from toolenv_gym.rules import Rules
 Integers = npt.NDArray[np.int64]
 
 
-@functools.cache
-def draw_range(rules: Rules) -> int:
-    """Return the number below which a reset draws for each setting that it chooses from.
+class Draws(NamedTuple):
+    """How the draw of a reset, a number below ``range``, turns into the number of a problem.
 
-    It is a multiple of the number of problems of every stage: one draw serves any of them.
+    ``range`` is a multiple of the number of problems that each stage has in the split, so that one
+    draw serves any of them.
+
+    :param draws_per_problem: of each stage, shape (N_STAGES,)
+    :param problems_per_template: of each stage, shape (N_STAGES,)
+    :param templates: those in the split, by stage, then -1; shape (N_STAGES, most)
     """
-    return math.lcm(*(rules.n_problems(stage) for stage in range(rules.N_STAGES)))
+
+    range: int
+    draws_per_problem: Integers
+    problems_per_template: Integers
+    templates: Integers
 
 
-def draws_per_problem(rules: Rules, stage: int) -> int:
-    """Return how many of the draws, one after the other, stand for the same problem of a stage."""
-    return draw_range(rules) // rules.n_problems(stage)
+@functools.cache
+def draws_of(rules: Rules, split: str) -> Draws:
+    """Return how the resets of a world draw from a split."""
+    stages = range(rules.N_STAGES)
+    templates = [split_templates(rules, split, stage) for stage in stages]
+    per_template = [rules.n_problems(stage) // rules.n_templates(stage) for stage in stages]
+    counts = [max(len(templates[stage]), 1) * per_template[stage] for stage in stages]
+    n_draws = math.lcm(*counts)
+    table = np.full((len(templates), max(map(len, templates))), -1)
+    for stage in stages:
+        table[stage, : len(templates[stage])] = templates[stage]
+    return Draws(n_draws, n_draws // np.array(counts), np.array(per_template), table)
+
+
+@functools.cache
+def split_templates(rules: Rules, split: str, stage: int) -> tuple[int, ...]:
+    """Return the numbers of a stage's templates that are in a split."""
+    numbers = range(rules.n_templates(stage))
+    return tuple(number for number in numbers if rules.in_split(split, stage, number))
+
+
+def drawn_number(
+    draws_per_problem: Integers,
+    problems_per_template: Integers,
+    templates: Integers,
+    stage: Any,
+    drawn: Any,
+) -> Any:
+    """Return the number of the problem that a draw stands for; see :class:`Draws`.
+
+    It serves Python, compiled code and, with arrays of stages and draws, NumPy.
+    """
+    per_template = problems_per_template[stage]
+    number = drawn // draws_per_problem[stage]
+    template = templates[stage, number // per_template]
+    return template * per_template + number % per_template
 
 
 def check_options(rules: Rules, options: dict[str, Any] | None, *others: str) -> dict[str, Any]:
@@ -48,51 +89,78 @@ def check_options(rules: Rules, options: dict[str, Any] | None, *others: str) ->
     return options
 
 
-def fixed_numbers(rules: Rules, options: dict[str, Any], stages: Iterable[int]) -> dict[int, int]:
-    """Return the number of the problem that options fix, in each of some stages; {} if none is.
+def fixed_number(rules: Rules, options: dict[str, Any], stage: int, number: int) -> int:
+    """Return the number of the problem that options fix, at least in part, and else was drawn.
 
     :param options: checked by :func:`check_options`
+    :param number: of the problem that was drawn
     :raises TypeError: they are no integers
-    :raises ValueError: some stage has no such problem
+    :raises ValueError: the stage has no such problem
     """
     if "problem" in options:
-        return {stage: _check_number(rules, stage, options["problem"]) for stage in stages}
+        return _check_number(rules, stage, options["problem"])
     fields = {name: options[name] for name in _fields(rules) if name in options}
     if not fields:
-        return {}
-    return {stage: rules.number_of(rules.check_problem(stage, **fields)) for stage in stages}
+        return number
+    return rules.number_of(rules.change_problem(rules.problem_at(stage, number), **fields))
 
 
-def fixed_numbers_of_each(
-    rules: Rules, options: dict[str, Any], stages: Iterable[int], stage_of_each: Integers
-) -> Integers:
-    """Return the numbers of the problems that options fix for n episodes, -1 where none is.
+class FixedProblems:
+    """What the options of a reset of n episodes fix of their problems.
 
     :param options: checked by :func:`check_options`, of one problem for all or of one for each
     :param stages: those that an episode may have whose stage is not fixed
     :param stage_of_each: shape (n,), the stages that are fixed, else -1
-    :return: shape (n, N_STAGES)
+    :raises TypeError or ValueError: see :func:`fixed_number`
     """
-    n = len(stage_of_each)
-    numbers = np.full((n, rules.N_STAGES), -1)
-    values = {name: options[name] for name in (*_fields(rules), "problem") if name in options}
-    several = {name: _is_batch(value, name == "problem") for name, value in values.items()}
-    for name, value in values.items():
-        if several[name] and len(value) != n:
-            raise ValueError(f"{name} must be of one problem or of {n}, got {len(value)}")
-    if not values:
-        return numbers
-    if several.get("problem") and _are_numbers(rules, values["problem"], stages, stage_of_each):
-        return np.repeat(np.array(values["problem"])[:, np.newaxis], rules.N_STAGES, axis=1)
-    fixed_stages = stage_of_each.tolist()
-    if not any(several.values()) and len(set(fixed_stages)) == 1:
-        fixed_stages = fixed_stages[:1]
-    for i, stage in enumerate(fixed_stages):
-        row = {name: value[i] if several[name] else value for name, value in values.items()}
-        candidates = stages if stage < 0 else (stage,)
-        for candidate, number in fixed_numbers(rules, row, candidates).items():
-            numbers[i, candidate] = number
-    return np.resize(numbers[: len(fixed_stages)], numbers.shape)
+
+    def __init__(
+        self, rules: Rules, options: dict[str, Any], stages: Iterable[int], stage_of_each: Integers
+    ) -> None:
+        n = len(stage_of_each)
+        self._rules = rules
+        self._values = {
+            name: options[name] for name in (*_fields(rules), "problem") if name in options
+        }
+        self._several = {name for name, value in self._values.items() if _is_batch(name, value)}
+        for name in self._several:
+            if len(self._values[name]) != n:
+                raise ValueError(
+                    f"{name} must be of one problem or of {n}, got {len(self._values[name])}"
+                )
+        self._numbers: Integers | None = None
+        if "problem" in self._several:
+            numbers = self._values["problem"]
+            if _are_numbers(rules, numbers, stages, stage_of_each):
+                self._numbers = np.array(numbers)
+                return
+        for i in range(n if self._values else 0):
+            stage = int(stage_of_each[i])
+            for candidate in stages if stage < 0 else (stage,):
+                fixed_number(rules, self._of(i), candidate, 0)
+
+    def numbers(self, chosen: Integers, stages: Integers, drawn: Integers) -> Integers:
+        """Return the numbers of the problems of some episodes.
+
+        :param chosen: which, by index
+        :param stages: of each of these
+        :param drawn: the number of the problem that was drawn, of each of these
+        """
+        if self._numbers is not None:
+            return self._numbers[chosen]
+        if not self._values:
+            return drawn
+        rows = zip(chosen.tolist(), stages.tolist(), drawn.tolist(), strict=True)
+        return np.array(
+            [fixed_number(self._rules, self._of(i), stage, number) for i, stage, number in rows]
+        )
+
+    def _of(self, i: int) -> dict[str, Any]:
+        """Return what is fixed of episode i."""
+        return {
+            name: value[i] if name in self._several else value
+            for name, value in self._values.items()
+        }
 
 
 def _fields(rules: Rules) -> tuple[str, ...]:
@@ -101,11 +169,13 @@ def _fields(rules: Rules) -> tuple[str, ...]:
     return names[1:]
 
 
-def _is_batch(value: Any, scalars: bool) -> bool:
+def _is_batch(name: str, value: Any) -> bool:
     """Tell whether a value is one for each episode: of single numbers, or of sequences."""
-    if scalars:
+    if name == "problem":
         return np.ndim(value) > 0
-    return hasattr(value, "__len__") and len(value) > 0 and hasattr(value[0], "__len__")
+    if isinstance(value, str) or not hasattr(value, "__len__"):
+        return False
+    return len(value) > 0 and hasattr(value[0], "__len__")
 
 
 def _are_numbers(

@@ -13,7 +13,7 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.published.schedule import STAGE_BLOCKS
-from toolenv_gym.guidance import UNGUIDED
+from toolenv_gym.guidance import UNGUIDED, longest_plan
 from toolenv_gym.rules import Rules
 
 Stages = tuple[int, ...]
@@ -22,7 +22,7 @@ Stages = tuple[int, ...]
 class Lesson(NamedTuple):
     """What new episodes are drawn from.
 
-    :param guidance: numbers of guided steps, see :mod:`toolenv_gym.guidance`; None to leave it off
+    :param guidance: numbers of free tokens, see :mod:`toolenv_gym.guidance`; None to leave it off
     """
 
     stages: Stages
@@ -161,18 +161,18 @@ class ThresholdCurriculum(Curriculum):
 class GuidedCurriculum(Curriculum):
     """All stages from the start, guided by masks less and less.
 
-    For the first k steps of an episode the mask admits only the token of a plan that solves the
-    task (:mod:`toolenv_gym.guidance`); after them it admits every token. k begins one below the
-    length of the longest plan and falls by one whenever the unguided rest is mastered. Only half
-    of the episodes have the present k: the others draw theirs from k upwards. So the end of the
-    plan is never out of practice, and whoever forgets it learns it again.
+    The mask admits only the token of a plan that solves the problem until m of the plan's tokens
+    are left (:mod:`toolenv_gym.guidance`); from then on it admits every token. m begins at 1 and
+    grows by one whenever these last tokens are mastered, up to the longest plan. Only half of the
+    episodes have the present m: the others draw theirs up to m. So the end of the plan is never out
+    of practice, and whoever forgets it learns it again.
 
     A forced token has log-probability 0 and no gradient: what is learnt is on-policy throughout.
     The learner has to use the masks.
 
     :param rules: those of the world
-    :param threshold: success rate at the present k, on the stage with the longest plan, that
-        lowers k
+    :param threshold: success rate at the present m, on problems whose plans have as many tokens,
+        that raises m
     :param window: the number of last training episodes that the rate is taken over
     """
 
@@ -180,34 +180,33 @@ class GuidedCurriculum(Curriculum):
         self, stages: Stages, rules: Rules, threshold: float = 0.8, window: int = 300
     ) -> None:
         self._stages = stages
-        self._longest = max(stages, key=rules.plan_length)
-        self._highest = rules.plan_length(self._longest) - 1
-        self._guided_steps = self._highest
+        self._longest = longest_plan(rules, stages)
+        self._free_tokens = 1
         self._window = SuccessWindow(threshold, window)
 
     def lesson(self, progress: float) -> Lesson:
         if self._window.passed():
-            self._guided_steps = max(self._guided_steps - 1, 0)
-        others = range(self._guided_steps, self._highest + 1)
-        return Lesson(self._stages, (self._guided_steps,) * len(others) + tuple(others))
+            self._free_tokens = min(self._free_tokens + 1, self._longest)
+        others = range(1, self._free_tokens + 1)
+        return Lesson(self._stages, (self._free_tokens,) * len(others) + tuple(others))
 
     def record(self, info: dict[str, Any]) -> None:
-        if info["stage"] == self._longest and info["guidance"] == self._guided_steps:
+        if info["guidance"] == self._free_tokens <= info["plan_length"]:
             self._window.append(info["is_success"])
 
     def unfinished(self) -> str | None:
-        if self._guided_steps == 0:
+        if self._free_tokens == self._longest:
             return None
         return (
-            f"the guidance was still at k = {self._guided_steps} of {self._highest}, so that the "
-            "agent never began an episode by itself"
+            f"only the last {self._free_tokens} tokens of plans of up to {self._longest} were ever "
+            "left to the agent"
         )
 
     def state(self) -> dict[str, Any]:
-        return {"guided_steps": self._guided_steps, "successes": self._window.state()}
+        return {"free_tokens": self._free_tokens, "successes": self._window.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._guided_steps = _within(state["guided_steps"], 0, self._highest)
+        self._free_tokens = _within(state["free_tokens"], 1, self._longest)
         self._window.restore(state["successes"])
 
 
@@ -250,7 +249,7 @@ class CurriculumCallback(BaseCallback):
         for row in np.flatnonzero(self.locals["dones"]):
             info = infos[row]
             self.curriculum.record(info)
-            if info.get("guidance", UNGUIDED) > 0:
+            if 0 <= info.get("guidance", UNGUIDED) < info.get("plan_length", 0):
                 self._guided_successes.append(info["is_success"])
                 info["is_success"] = info["episode"] = None
         return True
@@ -270,6 +269,6 @@ class CurriculumCallback(BaseCallback):
         self.logger.record("curriculum/stages", len(lesson.stages))
         self.logger.record("curriculum/highest_stage", max(lesson.stages))
         if lesson.guidance is not None:
-            self.logger.record("curriculum/guided_steps", min(lesson.guidance))
+            self.logger.record("curriculum/free_tokens", max(lesson.guidance))
         if self._guided_successes:
             self.logger.record("rollout/guided_success_rate", safe_mean(self._guided_successes))

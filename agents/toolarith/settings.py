@@ -84,7 +84,7 @@ class TrainSettings:
     def check_task(self) -> None:
         """Raise a ValueError that names what cannot be on any machine."""
         self.stage = check_stages(self.rules, self.stage)
-        self.shaping = check_shaping(self.shaping)
+        self.shaping = check_shaping(self.rules, self.shaping)
         if self.curriculum == "guided" and self.masks:
             raise ValueError("the guided curriculum has masks of its own: leave out --masks")
         if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):

@@ -1,4 +1,4 @@
-"""Guided masks: exactly the plan's token for exactly so many steps, then every token."""
+"""Guided masks: exactly the plan's token up to its last tokens, then every token."""
 
 import gymnasium as gym
 import numpy as np
@@ -27,9 +27,9 @@ def test_plans_are_the_best_fixed_sequences(env_id, stage):
     expected = PLANS[env_id, stage]
     assert list(plan.tokens) == expected
     problem = rules.problem_at(stage, 123)
-    tokens = [guidance.guided_token(rules, problem, 7, step) for step in range(7)]
-    assert tokens == expected + [ANS] * (7 - len(expected))
-    assert rules.plan_length(stage) == len(expected)
+    tokens = [guidance.guided_token(rules, problem, 0, step) for step in range(8)]
+    assert tokens == expected + [-1] * (8 - len(expected))
+    assert guidance.plan_length(rules, problem) == len(expected)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
@@ -38,21 +38,22 @@ def test_plans_of_the_regraded_machine_are_the_best_fixed_sequences(stage):
     plan = oracle.best_fixed_sequence(oracle.Task(rules, stage)).tokens
     problem = rules.problem_at(stage, 123)
     assert tuple(rules.plan_token(problem, step) for step in range(len(plan))) == plan
-    assert rules.plan_length(stage) == len(plan)
+    assert guidance.plan_length(rules, problem) == len(plan)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
-@pytest.mark.parametrize("k", range(7))
-def test_masks_admit_the_plan_for_exactly_k_steps(env_id, stage, k):
+@pytest.mark.parametrize("free", range(8))
+def test_masks_admit_the_plan_up_to_its_last_tokens(env_id, stage, free):
     env = gym.make(env_id, stage=stage).unwrapped
     envs = CLASSES[env_id](3, stage=stage)
     for each in (env, envs):
-        each.set_guidance(k)
-        _, info = each.reset(seed=k)
-        assert np.all(info["guidance"] == k)
+        each.set_guidance(free)
+        _, info = each.reset(seed=free)
+        assert np.all(info["guidance"] == free)
+        assert np.all(info["plan_length"] == len(PLANS[env_id, stage]))
     plan = PLANS[env_id, stage]
     for step, token in enumerate(plan):
-        admitted = [token] if step < k else list(range(18))
+        admitted = [token] if step < len(plan) - free else list(range(18))
         assert np.flatnonzero(env.action_masks()).tolist() == admitted
         for mask in envs.action_masks():
             assert np.flatnonzero(mask).tolist() == admitted
@@ -63,7 +64,7 @@ def test_masks_admit_the_plan_for_exactly_k_steps(env_id, stage, k):
 
 def test_a_guided_mask_goes_by_the_step_not_by_the_tokens():
     env = gym.make("ToolArithMemory-v0", stage=2).unwrapped
-    env.set_guidance(3)
+    env.set_guidance(4)
     env.reset(seed=0)
     env.step(EOS)  # masks are advice: the environment plays what it is given
     assert np.flatnonzero(env.action_masks()).tolist() == [ADD]
@@ -71,7 +72,7 @@ def test_a_guided_mask_goes_by_the_step_not_by_the_tokens():
 
 def test_without_guidance_masks_are_those_of_the_rules(env_id):
     env = gym.make(env_id, stage=2).unwrapped
-    env.set_guidance(2)
+    env.set_guidance(1)
     env.reset(seed=0)
     env.set_guidance(None)
     assert env.action_masks().sum() == 1  # the present episode stays guided
@@ -123,13 +124,13 @@ def test_draws_are_uniform():
 
 
 @pytest.mark.parametrize(
-    ("steps", "exception"),
-    [(7, ValueError), (-1, ValueError), ("3", ValueError), ((), ValueError), (1.5, TypeError),
+    ("free_tokens", "exception"),
+    [(8, ValueError), (-1, ValueError), ("3", ValueError), ((), ValueError), (1.5, TypeError),
      ((0, 9), ValueError)],
 )  # fmt: skip
-def test_bad_guidance_changes_nothing(env_id, steps, exception):
+def test_bad_guidance_changes_nothing(env_id, free_tokens, exception):
     for env in (gym.make(env_id).unwrapped, CLASSES[env_id](2)):
         env.set_guidance(4)
-        with pytest.raises(exception, match="guided steps must be an integer 0 to 6"):
-            env.set_guidance(steps)
+        with pytest.raises(exception, match="free tokens must be an integer 0 to 7"):
+            env.set_guidance(free_tokens)
         assert env.guidances == (4,)

@@ -100,7 +100,7 @@ def test_the_tempting_sequences_of_the_memory_world():
 @given(task=tasks, digits=problems, tokens=st.sets(st.sampled_from(TOOL_TOKENS)))
 def test_best_plan_is_the_best_and_the_shortest(task, digits, tokens):
     returns = brute_force_returns(task, digits, sorted(tokens))
-    problem = task.rules.check_problem(task.stage, digits)
+    problem = task.rules.change_problem(task.rules.problem_at(task.stage, 0), digits)
     plan = oracle.best_plan(task, problem, sorted(tokens))
     best = max(returns.values())
     assert plan.value == best == returns[plan.tokens]

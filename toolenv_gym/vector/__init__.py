@@ -3,6 +3,10 @@
 Each is, bit for bit, a ``SyncVectorEnv`` of the scalar environments.
 """
 
-from toolenv_gym.vector.env import ToolArithMemoryVectorEnv, ToolArithVectorEnv
+from toolenv_gym.vector.env import (
+    ToolArithExpressionVectorEnv,
+    ToolArithMemoryVectorEnv,
+    ToolArithVectorEnv,
+)
 
-__all__ = ["ToolArithMemoryVectorEnv", "ToolArithVectorEnv"]
+__all__ = ["ToolArithExpressionVectorEnv", "ToolArithMemoryVectorEnv", "ToolArithVectorEnv"]

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from toolenv_gym import arguments, observation, render, starts
-from toolenv_gym.env import ToolArithEnv, ToolArithMemoryEnv
+from toolenv_gym.env import ToolArithEnv, ToolArithExpressionEnv, ToolArithMemoryEnv
 from toolenv_gym.rules import Rules, World
 from toolenv_gym.tokens import N_TOKENS
 from toolenv_gym.vector import episodes
@@ -24,9 +24,9 @@ from toolenv_gym.vector.streams import Streams, draw_below, to_generator, to_row
 _SETTINGS = ("stages", "guidances", "max_steps", "shaping", "render_mode")
 _COMMON = {
     *_SETTINGS, "set_stage", "set_guidance", "has_wrapper_attr", "observation_space",
-    "action_space", "metadata", "world",
+    "action_space", "metadata", "world", "reveal", "split",
 }  # fmt: skip
-_PER_ENV = {"action_masks", "np_random", "np_random_seed", "render"}
+_PER_ENV = {"action_masks", "np_random", "np_random_seed", "problem_text", "render"}
 _INT, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)  # made once: it saves time in every step
 _SYNC_HAS = 'gymnasium.make_vec(..., vectorization_mode="sync") has an environment for each.'
 
@@ -52,10 +52,10 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     See :class:`toolenv_gym.ToolArithEnv` for the world. All arrays that it returns are the caller's
     to keep and to change, unless ``copy=False``.
 
-    ``reset(options=...)`` takes ``"digits"`` (of one problem, or of one a sub-environment, shape
-    (num_envs, 5)) or ``"problem"`` (a number, or one a sub-environment), ``"stage"`` (one, or one a
-    sub-environment) and the ``"reset_mask"`` of
-    Gymnasium's vector environments: a bool array of those to be reset, the others go on.
+    ``reset(options=...)`` takes the options of the scalar environment, each of one problem or with
+    one for each sub-environment (``"digits"`` of shape (num_envs, 5) in this world), and the
+    ``"reset_mask"`` of Gymnasium's vector environments: a bool array of those to be reset, the
+    others go on.
 
     There are no sub-environments behind it, hence these differences from ``SyncVectorEnv``:
 
@@ -66,8 +66,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
       be set, here or with ``set_attr``, and hold as in the scalar environment, but each is one for
       all sub-environments; no other attribute can be set;
     - ``call`` and ``get_attr`` reach these, ``set_stage``, ``set_guidance``, ``has_wrapper_attr``,
-      ``action_masks``, ``render``, the spaces, ``metadata``, ``world``, ``np_random`` and
-      ``np_random_seed``. They, and ``set_attr``, raise AttributeError for anything else;
+      ``action_masks``, ``render``, ``problem_text``, the spaces, ``metadata``, ``world``,
+      ``reveal``, ``split``, ``np_random`` and ``np_random_seed``. They, and ``set_attr``, raise
+      AttributeError for anything else;
     - ``np_random`` gives copies of the random generators: drawing from them changes nothing.
 
     :param num_envs: at least 1
@@ -81,6 +82,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     :param copy: whether the observations, rewards and flags returned are the caller's to keep. If
         not, they are written into arrays made once, and hold until the next reset or step; infos
         are kept in any case. ``SyncVectorEnv`` does so with its observations
+    :param reveal: how much of the context is shown, see the scalar environment
     """
 
     metadata: dict[str, Any] = ToolArithEnv.metadata
@@ -96,10 +98,25 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
         copy: bool = True,
+        reveal: str = "always",
     ) -> None:
+        scalar = self.scalar_class(stage, max_steps, shaping, render_mode, reveal)
+        self._set_up(scalar, num_envs, autoreset_mode, max_episode_steps, copy)
+
+    def _set_up(
+        self,
+        scalar: ToolArithEnv,
+        num_envs: int,
+        autoreset_mode: str | AutoresetMode,
+        max_episode_steps: int | None,
+        copy: bool,
+    ) -> None:
+        """Make everything.
+
+        :param scalar: a scalar environment, which is never played: it holds the settings
+        """
         self.num_envs = arguments.check_num_envs(num_envs)
-        # It is never played: it checks the settings, and holds them.
-        self._scalar = self.scalar_class(stage, max_steps, shaping, render_mode)
+        self._scalar = scalar
         self._autoreset_mode = AutoresetMode(autoreset_mode)
         self._time_limit = arguments.check_time_limit(max_episode_steps)
         self.metadata = self.metadata | {"autoreset_mode": self.autoreset_mode}
@@ -114,9 +131,8 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         rules = self._scalar.world.rules
         self._step_episodes = episodes.step_episodes(rules)
         self._n_entries = observation.length(rules)
-        self._draws_per_problem = np.array(
-            [starts.draws_per_problem(rules, stage) for stage in range(rules.N_STAGES)]
-        )
+        self._reveal = observation.REVEALS.index(self.reveal)
+        self._draws = starts.draws_of(rules, self.split)
         self._apply_settings()
         self._last_shaping = self.shaping
         self._copy = copy
@@ -146,9 +162,26 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         """Change the stage or stages that resets draw from; the present episodes go on."""
         self.stages = stage
 
-    def set_guidance(self, steps: int | Sequence[int] | None) -> None:
+    def set_guidance(self, free_tokens: int | Sequence[int] | None) -> None:
         """Have masks guide from the next resets on: see :class:`toolenv_gym.ToolArithEnv`."""
-        self.guidances = steps
+        self.guidances = free_tokens
+
+    @property
+    def reveal(self) -> str:
+        """How much of the context is shown; it is chosen when the environment is made."""
+        return self._scalar.reveal
+
+    @property
+    def split(self) -> str:
+        """The set of templates that resets draw from, likewise."""
+        return self._scalar.split
+
+    @property
+    def problem_text(self) -> tuple[str, ...]:
+        """The present problem of each sub-environment as people read it."""
+        self._check_started()
+        reader = StateInfos(self.world, self._words)
+        return tuple(self._rules.problem_text(reader.problem(i)) for i in range(self.num_envs))
 
     def _apply_settings(self) -> None:
         """Work out what steps and resets need of the settings."""
@@ -157,6 +190,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
             world.shaping,
             world.max_steps,
             self._time_limit,
+            self._reveal,
             self._autoreset_mode == AutoresetMode.SAME_STEP,
             self._autoreset_mode == AutoresetMode.NEXT_STEP,
         )
@@ -178,25 +212,24 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         :param seed: an int s for s, s + 1, ..., or one or None for each sub-environment
         """
         seeds = self._check_seeds(seed)
-        mask, fixed_stages, fixed_numbers = self._check_options(options)
+        mask, fixed_stages, fixed_problems = self._check_options(options)
         chosen = np.flatnonzero(mask)
         self._seed(chosen, seeds)
         self._words = self._words.copy()  # earlier infos read the old ones
-        n_draws = starts.draw_range(self._rules)
-        drawn = draw_below(self._streams, chosen, len(self._blanks) * n_draws)
-        choices, drawn = np.divmod(drawn.astype(np.int64), n_draws)
+        draws = self._draws
+        drawn = draw_below(self._streams, chosen, len(self._blanks) * draws.range)
+        choices, rest = np.divmod(drawn.astype(np.int64), draws.range)
         guidances, places = np.divmod(choices, len(self.stages))
         fixed = fixed_stages[chosen]
         stages = np.where(fixed < 0, np.array(self.stages)[places], fixed)
-        numbers = drawn // self._draws_per_problem[stages]
-        fixed = fixed_numbers[chosen, stages]
-        numbers = np.where(fixed < 0, numbers, fixed)
+        numbers = starts.drawn_number(*draws[1:], stages, rest)
+        numbers = fixed_problems.numbers(chosen, stages, numbers)
         blanks = episodes.blank_words(stages, np.array(self.guidances)[guidances])
         episodes.start_episodes(self._rules)(self._words, chosen, blanks, numbers)
         self._started = True
         infos = LazyInfos.unread(STATE, StateInfos(self.world, self._words, mask))
         observations, *_ = self._new_results() if self._copy else self._results
-        episodes.show_episodes(self._rules)(self._words, observations)
+        episodes.show_episodes(self._rules)(self._reveal, self._words, observations)
         return observations, infos
 
     def step(
@@ -205,8 +238,8 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         """Play one token in each sub-environment.
 
         :param actions: integers 0 to 17, shape (num_envs,)
-        :return: observations int64 (num_envs, 8), rewards float64, terminations and truncations
-            bool (num_envs,), infos
+        :return: observations int64 (num_envs, length), rewards float64, terminations and
+            truncations bool (num_envs,), infos
         """
         if not self._started:
             raise error.ResetNeeded("The episodes are not started: call reset() before step().")
@@ -215,7 +248,14 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         after = np.empty_like(before)  # earlier infos read the old ones
         results = self._new_results() if self._copy else self._results
         n_ended = self._step_episodes(
-            *self._settings, self._blanks, self._streams, before, after, tokens, *results
+            *self._settings,
+            *self._draws,
+            self._blanks,
+            self._streams,
+            before,
+            after,
+            tokens,
+            *results,
         )
         if n_ended < 0:
             self._refuse(n_ended, tokens)
@@ -376,8 +416,10 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         first = arguments.check_seed(seed)
         return list(range(first, first + self.num_envs))
 
-    def _check_options(self, options: dict[str, Any] | None) -> tuple[Flags, Integers, Integers]:
-        """Return which episodes to reset, and the stages and, by stage, problems fixed, else -1."""
+    def _check_options(
+        self, options: dict[str, Any] | None
+    ) -> tuple[Flags, Integers, starts.FixedProblems]:
+        """Return which episodes to reset, the stages fixed, else -1, and the problems fixed."""
         options = starts.check_options(self._rules, options, "reset_mask")
         mask = np.ones(self.num_envs, dtype=np.bool_)
         if "reset_mask" in options:
@@ -386,8 +428,10 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
             raise error.ResetNeeded("The first reset must start all sub-environments.")
         stages = np.full(self.num_envs, -1)
         if "stage" in options:
-            stages = arguments.check_stage_of_each(self._rules, options["stage"], self.num_envs)
-        return mask, stages, starts.fixed_numbers_of_each(self._rules, options, self.stages, stages)
+            stages = arguments.check_stage_of_each(
+                self._rules, options["stage"], self.split, self.num_envs
+            )
+        return mask, stages, starts.FixedProblems(self._rules, options, self.stages, stages)
 
     def _seed(self, chosen: Integers, seeds: list[int | None]) -> None:
         """Give new random streams to the chosen episodes that have a seed or never had a stream."""
@@ -402,9 +446,9 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
 
     def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
         state = StateInfos(self._world, after)
-        _, _, time_limit, same_step, _ = self._settings
+        _, _, time_limit, reveal, same_step, _ = self._settings
         if n_ended and same_step:
-            restart = RestartInfos(state, time_limit, before, tokens.copy())  # read later
+            restart = RestartInfos(state, time_limit, reveal, before, tokens.copy())  # read later
             return LazyInfos.unread(RESTARTED, restart)
         return LazyInfos.unread(STATE, state)
 
@@ -413,3 +457,37 @@ class ToolArithMemoryVectorEnv(ToolArithVectorEnv):
     """``ToolArithMemory-v0``, ``num_envs`` times side by side: see :class:`ToolArithVectorEnv`."""
 
     scalar_class: ClassVar[type[ToolArithEnv]] = ToolArithMemoryEnv
+
+
+class ToolArithExpressionVectorEnv(ToolArithVectorEnv):
+    """``ToolArithExpression-v0``, ``num_envs`` times: see :class:`ToolArithVectorEnv`.
+
+    There is no ``shaping``.
+
+    :param num_envs: at least 1
+    :param stage: see :class:`toolenv_gym.ToolArithExpressionEnv`, as are the next two
+    :param max_steps: budget of tokens
+    :param render_mode: ``render()`` gives a tuple of a frame for each sub-environment
+    :param autoreset_mode: see :class:`ToolArithVectorEnv`, as are the next two
+    :param max_episode_steps: steps after which an episode is truncated
+    :param copy: whether what is returned is the caller's to keep
+    :param reveal: how much of the context is shown
+    :param split: the set of templates that resets draw from
+    """
+
+    scalar_class = ToolArithExpressionEnv
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        stage: arguments.Stage = 0,
+        max_steps: int | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        copy: bool = True,
+        reveal: str = "always",
+        split: str = "all",
+    ) -> None:
+        scalar = ToolArithExpressionEnv(stage, max_steps, render_mode, reveal, split)
+        self._set_up(scalar, num_envs, autoreset_mode, max_episode_steps, copy)

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym.compiled import part, store_machine, world_kernel
-from toolenv_gym.guidance import UNGUIDED, guided_token
-from toolenv_gym.observation import length
+from toolenv_gym.guidance import UNGUIDED, guided_token, plan_length
+from toolenv_gym.observation import ALWAYS, first_shown, length
 from toolenv_gym.rules import START, Machine, Problem, Rules, World, answer_reward, holds, is_last
-from toolenv_gym.starts import draw_range, draws_per_problem
-from toolenv_gym.tokens import ANS, CTX, N_TOKENS, TOOL_TOKENS
+from toolenv_gym.starts import drawn_number
+from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS, TOOL_TOKENS
 from toolenv_gym.vector.streams import Streams, draw_below
 
 Words = npt.NDArray[np.uint64]
@@ -205,9 +205,18 @@ def _flag(
 
 
 @part
-def _show_all(rules: Rules, words: Words, observations: Integers) -> None:
+def _show_all(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
     for i in range(len(observations)):
         _show(rules, words, i, observations)
+    if reveal != ALWAYS:
+        context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
+        for i in range(len(observations)):
+            machine = _machine(rules, _problem(rules, words, i, context), words, i)
+            stage, steps = _stage(words[0, i]), _steps(words[0, i])
+            first = first_shown(rules, reveal, stage, machine, steps)
+            for k in range(rules.CONTEXT_LENGTH):
+                left = first + k < rules.CONTEXT_LENGTH
+                observations[i, k] = context[first + k] if left else EOS
 
 
 @part
@@ -238,15 +247,17 @@ def _score(world: World, words: Words, scored: Integers, rewards: Rewards) -> No
 
 @world_kernel
 def step_episodes(rules: Rules) -> Callable[..., int]:
-    n_draws = draw_range(rules)
-    draws_per = tuple([draws_per_problem(rules, stage) for stage in range(rules.N_STAGES)])
-
     def kernel(
         shaping: float,
         max_steps: int,
         time_limit: int,
+        reveal: int,
         same_step: bool,
         next_step: bool,
+        n_draws: int,
+        draws_per_problem: Integers,
+        problems_per_template: Integers,
+        templates: Integers,
         blanks: Words,
         streams: Streams,
         before: Words,
@@ -263,8 +274,10 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
         done: with random tokens a branch would be mispredicted at each of them.
 
         :param time_limit: tokens after which an episode is truncated
+        :param reveal: how much of the context is shown
         :param same_step: whether episodes that end start anew at once
         :param next_step: whether those that are over start anew instead of playing
+        :param n_draws: this and the next three are :class:`toolenv_gym.starts.Draws`
         :param blanks: a blank word for each choice that new episodes draw from
         :param streams: of the episodes, updated
         :param before: the episodes, left as they are
@@ -277,18 +290,21 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
         n_over, n_ended = _flag(before, after, rewards, terminations, truncations)
         if n_over and not next_step:
             return EPISODE_OVER
-        _show_all(rules, after, observations)
+        _show_all(rules, reveal, after, observations)
         ending = after if same_step else before
         scored, started = _gather(ending, actions, terminations)
         _score(World(rules, shaping, max_steps), before, scored, rewards)
         drawn = draw_below(streams, started, len(blanks) * n_draws)
         for j in range(len(started)):
-            blank = blanks[drawn[j] // np.uint64(n_draws)]
-            number = rest = drawn[j] % np.uint64(n_draws)
-            for stage in range(rules.N_STAGES):  # division by constants is much faster
-                if stage == _stage(blank):
-                    number = rest // np.uint64(draws_per[stage])
-            _start(rules, after, started[j], blank, np.int64(number))
+            blank = blanks[np.int64(drawn[j]) // n_draws]
+            number = drawn_number(
+                draws_per_problem,
+                problems_per_template,
+                templates,
+                _stage(blank),
+                np.int64(drawn[j]) % n_draws,
+            )
+            _start(rules, after, started[j], blank, number)
             _show(rules, after, started[j], observations)
         return n_ended
 
@@ -322,10 +338,10 @@ def start_episodes(rules: Rules) -> Callable[[Words, Integers, Words, Integers],
 
 
 @world_kernel
-def show_episodes(rules: Rules) -> Callable[[Words, Integers], None]:
-    def kernel(words: Words, observations: Integers) -> None:
+def show_episodes(rules: Rules) -> Callable[[int, Words, Integers], None]:
+    def kernel(reveal: int, words: Words, observations: Integers) -> None:
         """Write the observations, shape (n, length)."""
-        _show_all(rules, words, observations)
+        _show_all(rules, reveal, words, observations)
 
     return kernel
 
@@ -364,6 +380,22 @@ def machines_of(rules: Rules) -> Callable[[Words], Integers]:
             problem = _problem(rules, words, i, context)
             store_machine(machines, i, _machine(rules, problem, words, i))
         return machines
+
+    return kernel
+
+
+@world_kernel
+def plans_of(rules: Rules) -> Callable[[Words], tuple[Integers, Integers]]:
+    def kernel(words: Words) -> tuple[Integers, Integers]:
+        """Return the templates and the lengths of the plans, shape (n,) each."""
+        n = words.shape[1]
+        templates, lengths = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+        context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
+        for i in range(n):
+            problem = _problem(rules, words, i, context)
+            templates[i] = rules.template_of(problem)
+            lengths[i] = plan_length(rules, problem)
+        return templates, lengths
 
     return kernel
 
@@ -416,10 +448,10 @@ def tokens_of(rules: Rules) -> Callable[[Words, int], Integers]:
     return kernel
 
 
-def observe_episodes(rules: Rules, words: Words) -> Integers:
+def observe_episodes(rules: Rules, reveal: int, words: Words) -> Integers:
     """Return the observations, shape (n, length)."""
     observations = np.empty((words.shape[1], length(rules)), dtype=np.int64)
-    show_episodes(rules)(words, observations)
+    show_episodes(rules)(reveal, words, observations)
     return observations
 
 

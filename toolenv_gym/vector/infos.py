@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym import render
-from toolenv_gym.observation import CONTEXT
-from toolenv_gym.rules import Machine, World, answer_reward
+from toolenv_gym.observation import ALWAYS, CONTEXT, STAGE
+from toolenv_gym.rules import Machine, Problem, World, answer_reward
 from toolenv_gym.tokens import ANS
 from toolenv_gym.vector import episodes
 from toolenv_gym.vector.episodes import Flags, Integers, Words
@@ -119,6 +119,11 @@ class StateInfos:
         return Machine(*episodes.machines_of(self.world.rules)(self.words).T)
 
     @functools.cached_property
+    def plans(self) -> tuple[Integers, Integers]:
+        """The templates and the lengths of the plans, each of shape (n,)."""
+        return episodes.plans_of(self.world.rules)(self.words)
+
+    @functools.cached_property
     def targets(self) -> tuple[Integers, Integers]:
         """The described and the graded targets, each of shape (n,)."""
         return episodes.targets_of(self.world.rules)(self.words)
@@ -136,12 +141,17 @@ class StateInfos:
         """Return the first tokens, then -1, shape (n, max_steps)."""
         return episodes.tokens_of(self.world.rules)(self.words, max_steps)
 
+    def problem(self, i: int) -> Problem:
+        """Return the problem of episode i."""
+        rules = self.world.rules
+        (shown,) = episodes.observe_episodes(rules, ALWAYS, self.words[:, i : i + 1]).tolist()
+        return rules.read_context(shown[STAGE], shown[CONTEXT])
+
     def view(self, i: int, shaping: float) -> render.View:
         """Return what is drawn of episode i."""
         rules = self.world.rules
         one = StateInfos(self.world, self.words[:, i : i + 1])
-        (observation,) = episodes.observe_episodes(rules, one.words).tolist()
-        problem = rules.read_context(observation[-1], observation[CONTEXT])
+        problem = self.problem(i)
         machine = Machine(*np.ravel(one.machines).tolist())
         tokens = tuple(one.tokens(int(episodes.steps_of(one.words)[0]))[0].tolist())
         over = bool(episodes.are_terminated(one.words)[0])
@@ -161,8 +171,10 @@ class StateInfos:
 # What each of the infos is. All are new arrays: they are the caller's to change.
 _INFOS: dict[str, Callable[[StateInfos], npt.NDArray[Any]]] = {
     "stage": lambda state: episodes.stages_of(state.words),
+    "template": lambda state: state.plans[0].copy(),
     "target": lambda state: state.targets[0].copy(),
     "graded_target": lambda state: state.targets[1].copy(),
+    "plan_length": lambda state: state.plans[1].copy(),
     "guidance": lambda state: episodes.guidances_of(state.words),
     "accumulator": lambda state: np.array(state.machines.acc),
     "accumulator_full": lambda state: np.array(state.machines.acc_full, dtype=np.bool_),
@@ -191,12 +203,15 @@ class RestartInfos:
 
     :param state: infos of the episodes after the step
     :param time_limit: steps after which they are truncated
+    :param reveal: how much of the context is shown
     :param before: the episodes before it
     :param tokens: that were played
     """
 
-    def __init__(self, state: StateInfos, time_limit: int, before: Words, tokens: Integers) -> None:
-        self._state, self._time_limit = state, time_limit
+    def __init__(
+        self, state: StateInfos, time_limit: int, reveal: int, before: Words, tokens: Integers
+    ) -> None:
+        self._state, self._time_limit, self._reveal = state, time_limit, reveal
         self._before, self._tokens = before, tokens
 
     @functools.cached_property
@@ -214,7 +229,7 @@ class RestartInfos:
         ended = self._ended
         over = episodes.are_over(ended)
         if key == "final_obs":
-            observations = episodes.observe_episodes(self._state.world.rules, ended)
+            observations = episodes.observe_episodes(self._state.world.rules, self._reveal, ended)
             final = np.full(len(over), None, dtype=object)
             for i in np.flatnonzero(over):
                 final[i] = observations[i].copy()

@@ -9,9 +9,9 @@ What a world computes with integers is compiled too: there, keep to what numba t
 """
 
 from toolenv_gym.rules import Rules
-from toolenv_gym.worlds import memory, published, regraded
+from toolenv_gym.worlds import expression, memory, published, regraded
 
-__all__ = ["WORLDS", "memory", "published", "regraded"]
+__all__ = ["WORLDS", "expression", "memory", "published", "regraded"]
 
 # Those that have an environment, by its id.
-WORLDS: dict[str, Rules] = {world.NAME: world for world in (published, memory)}
+WORLDS: dict[str, Rules] = {world.NAME: world for world in (published, memory, expression)}

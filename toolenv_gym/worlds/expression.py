@@ -16,7 +16,7 @@ them, as are all of stages 4 and 5: the split ``"test"``. The others are the spl
 
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from toolenv_gym.rules import Machine
 from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL, RCL, STO, SUB
@@ -27,13 +27,10 @@ CONTEXT_LENGTH = 14  # digits and operators as they are read, [CTX], and [EOS] u
 MAX_STEPS = 12  # the length of the longest plan of stage 5
 MAX_BUDGET = 24
 SHAPING = 0.0
-REVEALS = ("always", "ahead", "once")
-SPLITS = ("all", "train", "test")
+REVEALS: tuple[str, ...] = ("always", "ahead", "once")
+SPLITS: tuple[str, ...] = ("all", "train", "test")
 
 SYMBOLS = "*+-"  # of the operators, which are the tokens from MUL on in this order
-
-Digits: TypeAlias = tuple[int, int, int, int, int, int, int]
-Operators: TypeAlias = tuple[int, int, int, int, int, int]
 
 
 class Problem(NamedTuple):
@@ -43,8 +40,8 @@ class Problem(NamedTuple):
     """
 
     stage: int
-    digits: Digits
-    operators: Operators
+    digits: tuple[int, ...]
+    operators: tuple[int, ...]
 
 
 def n_digits(stage: int) -> int:

@@ -17,6 +17,7 @@ CONTEXT_LENGTH = 6  # the digits shown, [CTX], and [EOS] up to this length
 MAX_STEPS = 7
 MAX_BUDGET = 16  # above it the published MUL could overflow an int64
 SHAPING = 0.2
+SPLITS: tuple[str, ...] = ("all",)
 
 Digits: TypeAlias = tuple[int, int, int, int, int]
 
@@ -33,8 +34,8 @@ def shown_digits(stage: int) -> int:
     return 3 + stage
 
 
-def check_problem(stage: int, digits: Any) -> Problem:
-    """Return the problem of a stage that has these digits.
+def change_problem(problem: Problem, digits: Any) -> Problem:
+    """Return a problem with other digits.
 
     :raises TypeError: they are no integers
     :raises ValueError: they are not five, or not from 0 to 9
@@ -46,7 +47,22 @@ def check_problem(stage: int, digits: Any) -> Problem:
         raise TypeError(message) from None
     if len(values) != 5 or not all(0 <= value <= 9 for value in values):
         raise ValueError(message)
-    return Problem(stage, values)
+    return Problem(problem.stage, values)
+
+
+def n_templates(stage: int) -> int:
+    """Return how many templates a stage has: all its problems are planned alike."""
+    return 1
+
+
+def template_of(problem: Problem) -> int:
+    """Return the number of a problem's template in its stage."""
+    return 0
+
+
+def in_split(split: str, stage: int, template: int) -> bool:
+    """Tell whether a split has a template: there is but one of all."""
+    return True
 
 
 def n_problems(stage: int) -> int:

@@ -16,28 +16,34 @@ from toolenv_gym.worlds.five_digits import (
     MAX_STEPS,
     N_STAGES,
     SHAPING,
+    SPLITS,
     Problem,
-    check_problem,
+    change_problem,
     context,
     described_target,
+    in_split,
     milestones,
     n_problems,
+    n_templates,
     number_of,
     problem_at,
     problem_text,
     read_context,
     rewarded_answers,
     shaped_score,
+    template_of,
 )
 
 __all__ = [
-    "CONTEXT_LENGTH", "MAX_BUDGET", "MAX_STEPS", "NAME", "N_STAGES", "SHAPING", "Problem",
-    "check_problem", "context", "described_target", "graded_target", "graded_text", "has_effect",
-    "memory_text", "n_problems", "number_of", "plan_length", "plan_token", "problem_at",
-    "problem_text", "read_context", "rewarded_answers", "shaped_score", "transition",
+    "CONTEXT_LENGTH", "MAX_BUDGET", "MAX_STEPS", "NAME", "N_STAGES", "REVEALS", "SHAPING", "SPLITS",
+    "Problem", "change_problem", "context", "described_target", "graded_target", "graded_text",
+    "has_effect", "in_split", "memory_text", "n_passed", "n_problems", "n_templates", "number_of",
+    "plan_token", "problem_at", "problem_text", "read_context", "rewarded_answers", "shaped_score",
+    "template_of", "transition",
 ]  # fmt: skip
 
 NAME = "ToolArith-v0"
+REVEALS: tuple[str, ...] = ("always", "once")
 
 # For each stage the fixed sequence with the highest mean return, optimal on every problem.
 PLANS = ((MUL, ANS, ANS, ANS), (MUL, ADD, ANS, ANS), (MUL, ADD, SUB, ANS))
@@ -56,6 +62,11 @@ def has_effect(stage: int, machine: Machine, token: int) -> bool:
     if token == RCL:
         return machine.memory_full == 1 and (stage == 2 or not machine.acc_full)
     return False
+
+
+def n_passed(stage: int, machine: Machine) -> int:
+    """Return how many tokens of the context a head has passed: the machine has none."""
+    return 0
 
 
 def transition(problem: Problem, machine: Machine, token: int) -> Machine:
@@ -86,11 +97,6 @@ def graded_target(problem: Problem) -> int:
     if problem.stage == 1:
         return g1
     return g2
-
-
-def plan_length(stage: int) -> int:
-    """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
-    return PLANS[stage].index(ANS) + 1
 
 
 def plan_token(problem: Problem, step: int) -> int:

@@ -11,26 +11,37 @@ from toolenv_gym.worlds.five_digits import (
     MAX_STEPS,
     N_STAGES,
     SHAPING,
+    SPLITS,
     Problem,
-    check_problem,
+    change_problem,
     context,
     described_target,
+    in_split,
     n_problems,
+    n_templates,
     number_of,
     problem_at,
     problem_text,
     read_context,
     rewarded_answers,
     shaped_score,
+    template_of,
 )
 from toolenv_gym.worlds.memory import graded_target, graded_text
-from toolenv_gym.worlds.published import has_effect, memory_text, transition
+from toolenv_gym.worlds.published import (
+    REVEALS,
+    has_effect,
+    memory_text,
+    n_passed,
+    transition,
+)
 
 __all__ = [
-    "CONTEXT_LENGTH", "MAX_BUDGET", "MAX_STEPS", "NAME", "N_STAGES", "SHAPING", "Problem",
-    "check_problem", "context", "described_target", "graded_target", "graded_text", "has_effect",
-    "memory_text", "n_problems", "number_of", "plan_length", "plan_token", "problem_at",
-    "problem_text", "read_context", "rewarded_answers", "shaped_score", "transition",
+    "CONTEXT_LENGTH", "MAX_BUDGET", "MAX_STEPS", "NAME", "N_STAGES", "REVEALS", "SHAPING", "SPLITS",
+    "Problem", "change_problem", "context", "described_target", "graded_target", "graded_text",
+    "has_effect", "in_split", "memory_text", "n_passed", "n_problems", "n_templates", "number_of",
+    "plan_token", "problem_at", "problem_text", "read_context", "rewarded_answers", "shaped_score",
+    "template_of", "transition",
 ]  # fmt: skip
 
 NAME = "ToolArith-v0, regraded"
@@ -41,11 +52,6 @@ PLANS = (
     (MUL, ADD, SUB, ANS, ANS, ANS),
     (MUL, STO, SUB, MUL, ADD, ANS),
 )
-
-
-def plan_length(stage: int) -> int:
-    """Return how many tokens the longest plan of a stage has, with its ``[ANS]``."""
-    return PLANS[stage].index(ANS) + 1
 
 
 def plan_token(problem: Problem, step: int) -> int:
