@@ -131,7 +131,10 @@ def form(info):
 @pytest.mark.parametrize("max_steps", [1, 7, 16])
 def test_every_info_has_the_same_form(env_id, max_steps):
     integer, truth = (int, (), np.dtype(np.int64)), (bool, (), np.dtype(np.bool_))
-    integers = "stage", "target", "graded_target", "guidance", "accumulator", "memory", "steps"
+    integers = (
+        "stage", "template", "target", "graded_target", "plan_length", "guidance", "accumulator",
+        "memory", "steps",
+    )  # fmt: skip
     truths = "accumulator_full", "memory_full", "is_success", "reached_target"
     right = dict.fromkeys(integers, integer) | dict.fromkeys(truths, truth)
     right["tokens"] = (np.ndarray, (max_steps,), np.dtype(np.int64))

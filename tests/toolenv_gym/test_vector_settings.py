@@ -97,7 +97,7 @@ def test_shaping_and_budget_hold_at_once(env_id):
         ("max_steps", 17, ValueError, "max_steps must be an integer 1 to 16, got 17"),
         ("shaping", "much", TypeError, "shaping must be a finite number"),
         ("stages", 3, ValueError, "stage must be 0, 1, 2 or a sequence|0, 1 or 2, got 3"),
-        ("guidances", 9, ValueError, "guided steps must be an integer 0 to 6"),
+        ("guidances", 9, ValueError, "free tokens must be an integer 0 to 7"),
         ("stage", 1, AttributeError, "can set stages, guidances, .* got 'stage'.*\"sync\""),
         ("np_random", None, AttributeError, "got 'np_random'"),
     ],

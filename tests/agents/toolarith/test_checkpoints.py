@@ -155,7 +155,7 @@ def test_curricula_go_on_where_they_were(kind):
     assert first.state() == second.state()
     assert first.lesson(0.0) == second.lesson(0.0)
     assert first.state()["successes"] == second.state()["successes"] == []
-    for state in ({}, {"open": 3, "guided_steps": 3, "successes": []}, None):
+    for state in ({}, {"open": 3, "free_tokens": 8, "successes": []}, None):
         with pytest.raises((KeyError, TypeError, ValueError)):
             make().restore(state)
 
@@ -229,7 +229,7 @@ def test_a_checkpoint_of_another_run_or_damaged(kind, message, tmp_path):
     model.learn(1)
     save_checkpoint(model, curriculum, file)
     if kind == "curriculum":
-        changed(file, lambda states: states["curriculum"].update(guided_steps=7))
+        changed(file, lambda states: states["curriculum"].update(free_tokens=8))
     elif kind in ("numpy", "torch", "python"):
         changed(file, lambda states: states["random"].update({kind: [1, [2], None]}))
     with pytest.raises(ValueError, match="damaged or of another run: ") as error:

@@ -52,34 +52,45 @@ def test_threshold_opens_stage_after_stage():
     assert record(2, True, True, True, True) == (0, 1, 2)  # there are no more
 
 
-def test_guidance_falls_step_by_step():
+def test_the_free_tokens_grow_one_by_one():
     curriculum = GuidedCurriculum((0, 1), worlds.memory, threshold=0.75, window=4)
 
-    def record(stage, guidance, *successes):
+    def record(plan_length, guidance, *successes):
+        info = {"plan_length": plan_length, "guidance": guidance}
         for success in successes:
-            curriculum.record({"stage": stage, "guidance": guidance, "is_success": success})
+            curriculum.record(info | {"is_success": success})
         return curriculum.lesson(0.0).guidance
 
-    # The longest plan, MUL ADD SUB ANS, has four tokens. Half of all draws are the present k.
-    assert curriculum.lesson(0.0) == Lesson((0, 1), (3, 3))
-    assert record(1, 3, True, True, True) == (3, 3)  # not enough episodes yet
-    assert record(0, 3, True, True, True) == (3, 3)  # the stage with the longest plan counts
-    assert record(1, 2, True, True, True) == (3, 3)  # at the present k
-    assert record(1, 3, False) == (2, 2, 2, 3)
-    assert record(1, 2, True, False, False, True) == (2, 2, 2, 3)
-    assert record(1, 2, True) == (2, 2, 2, 3)  # False, False, True, True of the last four
-    assert record(1, 2, True) == (1, 1, 1, 1, 2, 3)
-    assert record(1, 1, True, True, True, True) == (0, 0, 0, 0, 0, 1, 2, 3)
-    assert record(1, 0, True, True, True, True) == (0, 0, 0, 0, 0, 1, 2, 3)  # the end
+    # The plans, MUL ADD ANS and MUL ADD SUB ANS, have 3 and 4 tokens.
+    # Half of all draws are the present number of free tokens.
+    assert curriculum.lesson(0.0) == Lesson((0, 1), (1, 1))
+    assert record(4, 1, True, True, True) == (1, 1)  # not enough episodes yet
+    assert record(4, 2, True, True, True) == (1, 1)  # those at the present number count
+    assert record(3, 1, False) == (2, 2, 1, 2)
+    assert record(4, 2, True, False, False, True) == (2, 2, 1, 2)
+    assert record(4, 2, True) == (2, 2, 1, 2)  # False, False, True, True of the last four
+    assert record(4, 2, True) == (3, 3, 3, 1, 2, 3)
+    assert record(3, 3, True, True, True, True) == (4, 4, 4, 4, 1, 2, 3, 4)
+    assert curriculum.unfinished() is None
+    assert record(3, 4, False, False, False, False) == (4, 4, 4, 4, 1, 2, 3, 4)
+    assert curriculum.state()["successes"] == []  # plans that are too short do not count
+    assert record(4, 4, True, True, True, True) == (4, 4, 4, 4, 1, 2, 3, 4)  # the end
 
 
 @pytest.mark.parametrize(
-    ("rules", "stages", "highest"),
-    [(worlds.memory, (0, 1, 2), 6), (worlds.memory, (0,), 2), (worlds.published, (0, 2), 3)],
-)
-def test_guidance_begins_one_below_the_longest_plan(rules, stages, highest):
-    lesson = GuidedCurriculum(stages, rules).lesson(0.0)
-    assert lesson == Lesson(stages, (highest, highest))
+    ("rules", "stages", "longest"),
+    [
+        (worlds.memory, (0, 1, 2), 7), (worlds.memory, (0,), 3), (worlds.published, (0, 2), 4),
+        (worlds.expression, (0, 1, 2, 3), 9),
+    ],
+)  # fmt: skip
+def test_the_free_tokens_grow_up_to_the_longest_plan(rules, stages, longest):
+    curriculum = GuidedCurriculum(stages, rules, window=1)
+    seen = []
+    for _ in range(20):
+        seen.append(max(curriculum.lesson(0.0).guidance))
+        curriculum.record({"plan_length": longest, "guidance": seen[-1], "is_success": True})
+    assert seen == [min(1 + n, longest) for n in range(20)]
 
 
 @pytest.mark.parametrize("threshold", [0, -1, 1.1])
@@ -131,7 +142,7 @@ def test_an_evaluation_env_plays_the_stages_but_is_not_guided():
     model.learn(128, callback=CurriculumCallback(curriculum, eval_env))
     assert eval_env.env_method("get_wrapper_attr", "stages") == [(1, 2)] * 2
     assert eval_env.env_method("get_wrapper_attr", "guidances") == [(-1,)] * 2
-    assert model.get_env().get_attr("guidances") == [(6, 6)] * 4
+    assert model.get_env().get_attr("guidances") == [(1, 1)] * 4
 
 
 def test_forced_steps_have_log_probability_and_gradient_zero():
@@ -158,17 +169,17 @@ def test_a_saved_model_goes_on_with_its_curriculum(tmp_path):
     callback = CurriculumCallback(curriculum)
     model.learn(20_000, callback)
     before = curriculum.lesson(0.5).guidance
-    assert min(before) < 6
+    assert max(before) > 1
     model.save(tmp_path / "model")
     loaded = MaskableRecurrentPPO.load(tmp_path / "model", model.get_env(), device="cpu")
     assert loaded.curriculum.lesson(0.5).guidance == before
     assert loaded.curriculum.state() == curriculum.state()
     loaded.learn(16 * 32, CurriculumCallback(loaded.curriculum), reset_num_timesteps=False)
-    assert max(loaded.get_env().get_attr("guidances")[0]) == 6
-    assert min(loaded.get_env().get_attr("guidances")[0]) <= min(before)
+    assert min(loaded.get_env().get_attr("guidances")[0]) == 1
+    assert max(loaded.get_env().get_attr("guidances")[0]) >= max(before)
 
 
-def test_a_short_guided_run_passes_what_is_possible_without_memory():
+def test_a_short_guided_run_passes_what_is_possible_without_the_register():
     model = make_guided(n_envs=128)
     model.learn(330_000, CurriculumCallback(GuidedCurriculum((2,), worlds.memory)))
     assert evaluate(model, Task(worlds.memory, 2)).success_rate > 0.50251
