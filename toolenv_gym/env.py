@@ -176,7 +176,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     ) -> None:
         rules = self._rules
         self._reveal = arguments.check_reveal(rules, reveal)
-        self._draws = starts.draws_of(rules, self._split)
+        self._templates = starts.template_table(rules, self._split)
         self._guidances: tuple[int, ...] = (UNGUIDED,)
         self._world = World(rules, rules.SHAPING, rules.MAX_STEPS)
         self.stages = stage
@@ -279,14 +279,15 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
             starts.fixed_number(rules, options, stage, 0)  # raises if it cannot be
         super().reset(seed=seed)
         # One draw, whatever is fixed: the following episodes stay the same.
-        draws = self._draws
         n_choices = len(self.guidances) * len(self.stages)
-        drawn = int(self.np_random.integers(n_choices * draws.range))
-        choice, drawn = divmod(drawn, draws.range)
+        drawn = int(self.np_random.integers(n_choices * starts.draw_range(rules)))
+        choice, drawn = divmod(drawn, starts.draw_range(rules))
         guidance, place = divmod(choice, len(self.stages))
         self._guidance = self.guidances[guidance]
         stage = possible[0] if "stage" in options else self.stages[place]
-        number = int(starts.drawn_number(*draws[1:], stage, drawn))
+        split = rules.SPLITS.index(self._split)
+        draws_per = starts.draws_per_problem(rules)
+        number = starts.drawn_number(rules, draws_per, split, self._templates, stage, drawn)
         self._problem = rules.problem_at(stage, starts.fixed_number(rules, options, stage, number))
         self._problem_info = {
             "stage": stage,
@@ -302,8 +303,9 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         self._reward = 0.0
         self._started = True
         self._over = False
-        self._first_shown = -1
-        return self._observe(CTX), self._info(answered=False)
+        self._first_shown = 0
+        self._observation = observation.observe(rules, self._problem, 0, CTX)
+        return self._observation.copy(), self._info(answered=False)
 
     def step(
         self, action: int | np.integer
@@ -356,12 +358,13 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
         return render.to_text(view) if self.render_mode == "ansi" else render.to_picture(view)
 
     def _observe(self, previous: int) -> Observation:
-        first = observation.first_shown(
-            self._rules, self._reveal, self._problem.stage, self._machine, self._steps
-        )
-        if first != self._first_shown:
-            self._observation = observation.observe(self._rules, self._problem, first, previous)
-            self._first_shown = first
+        if self._reveal != observation.ALWAYS:
+            first = observation.first_shown(
+                self._rules, self._reveal, self._problem.stage, self._machine, self._steps
+            )
+            if first != self._first_shown:
+                self._observation = observation.observe(self._rules, self._problem, first, previous)
+                self._first_shown = first
         self._observation[observation.PREVIOUS] = previous
         return self._observation.copy()
 

@@ -25,7 +25,7 @@ from toolenv_gym import arguments
 from toolenv_gym.compiled import load_machine, part, store_machine, world_kernel
 from toolenv_gym.rules import START, Machine, Problem, Rules, World, answer_reward, highest_reward
 from toolenv_gym.sequences import play_sequences
-from toolenv_gym.starts import split_templates
+from toolenv_gym.starts import problems_per_template, split_templates
 from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
 from toolenv_gym.worlds import WORLDS
 
@@ -85,7 +85,7 @@ class Task:
     @property
     def numbers(self) -> Integers:
         """The numbers of all problems, those of a template one after the other."""
-        per_template = self.rules.n_problems(self.stage) // self.rules.n_templates(self.stage)
+        per_template = problems_per_template(self.rules, self.stage)
         templates = split_templates(self.rules, self.split, self.stage)
         firsts = per_template * np.array(templates)[:, np.newaxis]
         return (firsts + np.arange(per_template)).ravel()

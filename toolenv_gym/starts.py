@@ -4,7 +4,7 @@ import functools
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,37 +14,6 @@ from toolenv_gym.rules import Rules
 Integers = npt.NDArray[np.int64]
 
 
-class Draws(NamedTuple):
-    """How the draw of a reset, a number below ``range``, turns into the number of a problem.
-
-    ``range`` is a multiple of the number of problems that each stage has in the split, so that one
-    draw serves any of them.
-
-    :param draws_per_problem: of each stage, shape (N_STAGES,)
-    :param problems_per_template: of each stage, shape (N_STAGES,)
-    :param templates: those in the split, by stage, then -1; shape (N_STAGES, most)
-    """
-
-    range: int
-    draws_per_problem: Integers
-    problems_per_template: Integers
-    templates: Integers
-
-
-@functools.cache
-def draws_of(rules: Rules, split: str) -> Draws:
-    """Return how the resets of a world draw from a split."""
-    stages = range(rules.N_STAGES)
-    templates = [split_templates(rules, split, stage) for stage in stages]
-    per_template = [rules.n_problems(stage) // rules.n_templates(stage) for stage in stages]
-    counts = [max(len(templates[stage]), 1) * per_template[stage] for stage in stages]
-    n_draws = math.lcm(*counts)
-    table = np.full((len(templates), max(map(len, templates))), -1)
-    for stage in stages:
-        table[stage, : len(templates[stage])] = templates[stage]
-    return Draws(n_draws, n_draws // np.array(counts), np.array(per_template), table)
-
-
 @functools.cache
 def split_templates(rules: Rules, split: str, stage: int) -> tuple[int, ...]:
     """Return the numbers of a stage's templates that are in a split."""
@@ -52,21 +21,70 @@ def split_templates(rules: Rules, split: str, stage: int) -> tuple[int, ...]:
     return tuple(number for number in numbers if rules.in_split(split, stage, number))
 
 
-def drawn_number(
-    draws_per_problem: Integers,
-    problems_per_template: Integers,
-    templates: Integers,
-    stage: Any,
-    drawn: Any,
-) -> Any:
-    """Return the number of the problem that a draw stands for; see :class:`Draws`.
+def template_table(rules: Rules, split: str) -> Integers:
+    """Return the numbers of the templates in a split, then -1, a row a stage."""
+    rows = [split_templates(rules, split, stage) for stage in range(rules.N_STAGES)]
+    table = np.full((len(rows), max(map(len, rows))), -1)
+    for stage, row in enumerate(rows):
+        table[stage, : len(row)] = row
+    return table
 
-    It serves Python, compiled code and, with arrays of stages and draws, NumPy.
+
+@functools.cache
+def draw_range(rules: Rules) -> int:
+    """Return the number below which a reset draws for each setting that it chooses from.
+
+    It is a multiple of the number of problems of every stage in every split: one draw serves all.
     """
-    per_template = problems_per_template[stage]
-    number = drawn // draws_per_problem[stage]
-    template = templates[stage, number // per_template]
-    return template * per_template + number % per_template
+    return math.lcm(*_counts(rules))
+
+
+@functools.cache
+def draws_per_problem(rules: Rules) -> tuple[int, ...]:
+    """Return how many of the draws, one after the other, stand for the same problem.
+
+    :return: for split s and stage k at place ``s * N_STAGES + k``
+    """
+    return tuple(draw_range(rules) // count for count in _counts(rules))
+
+
+def _counts(rules: Rules) -> list[int]:
+    """Return how many problems a stage has in a split, split by split; 1 where there is none."""
+    return [
+        max(len(split_templates(rules, split, stage)) * problems_per_template(rules, stage), 1)
+        for split in rules.SPLITS
+        for stage in range(rules.N_STAGES)
+    ]
+
+
+def problems_per_template(rules: Rules, stage: int) -> int:
+    """Return how many problems each template of a stage has."""
+    return rules.n_problems(stage) // rules.n_templates(stage)
+
+
+def drawn_number(
+    rules: Rules,
+    draws_per: tuple[int, ...],
+    split: int,
+    templates: Integers,
+    stage: int,
+    drawn: int,
+) -> int:
+    """Return the number of the problem that a draw stands for.
+
+    :param draws_per: what :func:`draws_per_problem` gives
+    :param split: its place in the world's
+    :param templates: what :func:`template_table` gives for it
+    :param drawn: a number below :func:`draw_range`
+    """
+    place = drawn
+    for k in range(len(draws_per)):  # division by constants is much faster where this is compiled
+        if k == split * rules.N_STAGES + stage:
+            place = drawn // draws_per[k]
+    if split == 0:  # all
+        return place
+    per_template = problems_per_template(rules, stage)
+    return int(templates[stage, place // per_template]) * per_template + place % per_template
 
 
 def check_options(rules: Rules, options: dict[str, Any] | None, *others: str) -> dict[str, Any]:

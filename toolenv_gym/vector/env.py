@@ -132,7 +132,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         self._step_episodes = episodes.step_episodes(rules)
         self._n_entries = observation.length(rules)
         self._reveal = observation.REVEALS.index(self.reveal)
-        self._draws = starts.draws_of(rules, self.split)
+        self._templates = starts.template_table(rules, self.split)
         self._apply_settings()
         self._last_shaping = self.shaping
         self._copy = copy
@@ -186,11 +186,13 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
     def _apply_settings(self) -> None:
         """Work out what steps and resets need of the settings."""
         world = self._world = self._scalar.world
+        rules = world.rules
         self._settings = (
             world.shaping,
             world.max_steps,
             self._time_limit,
             self._reveal,
+            rules.SPLITS.index(self.split),
             self._autoreset_mode == AutoresetMode.SAME_STEP,
             self._autoreset_mode == AutoresetMode.NEXT_STEP,
         )
@@ -216,13 +218,14 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         chosen = np.flatnonzero(mask)
         self._seed(chosen, seeds)
         self._words = self._words.copy()  # earlier infos read the old ones
-        draws = self._draws
-        drawn = draw_below(self._streams, chosen, len(self._blanks) * draws.range)
-        choices, rest = np.divmod(drawn.astype(np.int64), draws.range)
+        n_draws = starts.draw_range(self._rules)
+        drawn = draw_below(self._streams, chosen, len(self._blanks) * n_draws)
+        choices, rest = np.divmod(drawn.astype(np.int64), n_draws)
         guidances, places = np.divmod(choices, len(self.stages))
         fixed = fixed_stages[chosen]
         stages = np.where(fixed < 0, np.array(self.stages)[places], fixed)
-        numbers = starts.drawn_number(*draws[1:], stages, rest)
+        split = self._rules.SPLITS.index(self.split)
+        numbers = episodes.drawn_numbers(self._rules)(split, self._templates, stages, rest)
         numbers = fixed_problems.numbers(chosen, stages, numbers)
         blanks = episodes.blank_words(stages, np.array(self.guidances)[guidances])
         episodes.start_episodes(self._rules)(self._words, chosen, blanks, numbers)
@@ -249,7 +252,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
         results = self._new_results() if self._copy else self._results
         n_ended = self._step_episodes(
             *self._settings,
-            *self._draws,
+            self._templates,
             self._blanks,
             self._streams,
             before,
@@ -446,7 +449,7 @@ class ToolArithVectorEnv(VectorEnv[Integers, Integers, npt.NDArray[Any]]):
 
     def _step_infos(self, before: Words, after: Words, tokens: Integers, n_ended: int) -> LazyInfos:
         state = StateInfos(self._world, after)
-        _, _, time_limit, reveal, same_step, _ = self._settings
+        _, _, time_limit, reveal, _, same_step, _ = self._settings
         if n_ended and same_step:
             restart = RestartInfos(state, time_limit, reveal, before, tokens.copy())  # read later
             return LazyInfos.unread(RESTARTED, restart)

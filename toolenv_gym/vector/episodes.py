@@ -21,7 +21,7 @@ from toolenv_gym.compiled import part, store_machine, world_kernel
 from toolenv_gym.guidance import UNGUIDED, guided_token, plan_length
 from toolenv_gym.observation import ALWAYS, first_shown, length
 from toolenv_gym.rules import START, Machine, Problem, Rules, World, answer_reward, holds, is_last
-from toolenv_gym.starts import drawn_number
+from toolenv_gym.starts import draw_range, drawn_number, draws_per_problem
 from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS, TOOL_TOKENS
 from toolenv_gym.vector.streams import Streams, draw_below
 
@@ -247,16 +247,16 @@ def _score(world: World, words: Words, scored: Integers, rewards: Rewards) -> No
 
 @world_kernel
 def step_episodes(rules: Rules) -> Callable[..., int]:
+    n_draws, draws_per = draw_range(rules), draws_per_problem(rules)
+
     def kernel(
         shaping: float,
         max_steps: int,
         time_limit: int,
         reveal: int,
+        split: int,
         same_step: bool,
         next_step: bool,
-        n_draws: int,
-        draws_per_problem: Integers,
-        problems_per_template: Integers,
         templates: Integers,
         blanks: Words,
         streams: Streams,
@@ -277,7 +277,7 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
         :param reveal: how much of the context is shown
         :param same_step: whether episodes that end start anew at once
         :param next_step: whether those that are over start anew instead of playing
-        :param n_draws: this and the next three are :class:`toolenv_gym.starts.Draws`
+        :param templates: see :func:`toolenv_gym.starts.drawn_number`, as for ``split``
         :param blanks: a blank word for each choice that new episodes draw from
         :param streams: of the episodes, updated
         :param before: the episodes, left as they are
@@ -296,14 +296,9 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
         _score(World(rules, shaping, max_steps), before, scored, rewards)
         drawn = draw_below(streams, started, len(blanks) * n_draws)
         for j in range(len(started)):
-            blank = blanks[np.int64(drawn[j]) // n_draws]
-            number = drawn_number(
-                draws_per_problem,
-                problems_per_template,
-                templates,
-                _stage(blank),
-                np.int64(drawn[j]) % n_draws,
-            )
+            blank = blanks[drawn[j] // np.uint64(n_draws)]
+            rest = np.int64(drawn[j] % np.uint64(n_draws))
+            number = drawn_number(rules, draws_per, split, templates, _stage(blank), rest)
             _start(rules, after, started[j], blank, number)
             _show(rules, after, started[j], observations)
         return n_ended
@@ -318,6 +313,20 @@ def append_tokens(rules: Rules) -> Callable[[int, int, Words, Words, Integers], 
     ) -> None:
         """Write ``before`` with one more token in each episode to ``after``."""
         _append(rules, max_steps, time_limit, before, after, tokens)
+
+    return kernel
+
+
+@world_kernel
+def drawn_numbers(rules: Rules) -> Callable[[int, Integers, Integers, Integers], Integers]:
+    draws_per = draws_per_problem(rules)
+
+    def kernel(split: int, templates: Integers, stages: Integers, drawn: Integers) -> Integers:
+        """Return the numbers of the problems that n draws stand for, given their stages."""
+        numbers = np.empty(len(stages), dtype=np.int64)
+        for j in range(len(stages)):
+            numbers[j] = drawn_number(rules, draws_per, split, templates, stages[j], drawn[j])
+        return numbers
 
     return kernel
 
