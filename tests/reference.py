@@ -1,8 +1,11 @@
-"""Both worlds a second time, written from their description alone, to compare with.
+"""The worlds a second time, written from their description alone, to compare with.
 
 Nothing is imported from the package: token ids, targets and weights are spelled out, registers are
 ``None`` when empty, and the digits left are a list that shrinks.
 """
+
+import itertools
+import math
 
 MUL, ADD, SUB, ANS, STO, RCL = 11, 12, 13, 14, 15, 16
 
@@ -90,3 +93,44 @@ def digits_of(stage, number):
 def number_of(stage, digits):
     """Return the number of the problem with these digits: those shown, read as one."""
     return int("".join(str(digit) for digit in digits[: 3 + stage]))
+
+
+def templates_of(stage):
+    """Return the operators of an expression's templates as texts, in the order of their numbers."""
+    return ["".join(operators) for operators in itertools.product("*+-", repeat=stage + 1)]
+
+
+def expression_value(digits, operators):
+    """Return the value of an expression, the sum of the products that it splits into.
+
+    :param operators: a text such as ``"+*-"``
+    """
+    terms = [[digits[0]]]
+    for symbol, digit in zip(operators, digits[1:], strict=True):
+        if symbol == "*":
+            terms[-1].append(digit)
+        else:
+            terms.append([1 if symbol == "+" else -1, digit])
+    return sum(math.prod(term) for term in terms)
+
+
+def expression(digits, operators, tokens, max_steps=12):
+    """Return (return, steps, acc, mem, digits left) of an episode of the expression world."""
+    left = list(digits)
+    acc = mem = None
+    for step, token in enumerate(tokens[:max_steps], start=1):
+        if token == ANS:
+            return float(acc == expression_value(digits, operators)), step, acc, mem, left
+        if token == ADD and left:
+            acc = (acc or 0) + left.pop(0)
+        elif token == SUB and left:
+            acc = (acc or 0) - left.pop(0)
+        elif token == MUL and acc is None and len(left) >= 2:
+            acc = left.pop(0) * left.pop(0)
+        elif token == MUL and acc is not None and left:
+            acc *= left.pop(0)
+        elif token == STO and acc is not None:
+            acc, mem = None, acc + (mem or 0)
+        elif token == RCL and mem is not None:
+            acc, mem = mem + (acc or 0), None
+    return 0.0, min(len(tokens), max_steps), acc, mem, left
