@@ -290,8 +290,8 @@ def plan_token(problem: Problem, step: int) -> int:
     The plan reads the expression once from the left, with one token of lookahead. A digit that
     stands alone is added or subtracted. A product that is not the first term is preceded by
     ``[STO]``; its first two factors take ``[MUL]``, or ``[SUB] [MUL]`` if it is subtracted, and
-    each further one a ``[MUL]``. At the end stands ``[RCL]`` if anything was stored. It is shortest
-    for every template of stages 0 to 3, as the tests show by search.
+    each further one a ``[MUL]``. At the end stands ``[RCL]`` if anything was stored. No shorter
+    sequence solves all problems of the template, at any stage, as the tests show by search.
     """
     left, stored = step, False
     for place in range(n_digits(problem.stage)):
