@@ -2,13 +2,14 @@
 
 import functools
 import math
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym.rules import Machine, Problem, Rules, holds
-from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, token_name
+from toolenv_gym.tokens import ADD, ANS, CTX, MUL, RCL, STO, SUB, token_name
 
 if TYPE_CHECKING:  # Pillow is imported where it is used
     from PIL import Image, ImageFont
@@ -39,6 +40,19 @@ class View(NamedTuple):
         return self.rules.memory_text(self.machine) if self.machine.memory_full else "-"
 
     @property
+    def head(self) -> int | None:
+        """Where the read head stands in the problem's text; None if the machine has none.
+
+        It stands at the next digit, or behind the text if no digit is left.
+        """
+        if "ahead" not in self.rules.REVEALS:
+            return None
+        text, context = self.rules.problem_text(self.problem), self.rules.context(self.problem)
+        passed = context[: self.rules.n_passed(self.problem.stage, self.machine)]
+        places = [place for place, symbol in enumerate(text) if symbol.isdigit()]
+        return (*places, len(text))[sum(token < CTX for token in passed)]
+
+    @property
     def answered(self) -> bool:
         """Whether the episode ended with an answer."""
         return self.over and self.tokens[-1] == ANS
@@ -57,17 +71,27 @@ class View(NamedTuple):
 
 
 def to_text(view: View) -> str:
-    """Return the state as one line."""
-    problem = described_equation(view)
+    """Return the state as one line, the next digit in brackets: ``3 + [4]*5 = 23``."""
+    problem = _marked_equation(view)
     if graded := graded_equation(view):
         problem = f"{problem:<23} | graded {graded}"
     tokens = " ".join(token_name(token) for token in view.tokens)
     left = 0 if view.over else view.max_steps - len(view.tokens)
     line = (
-        f"{problem} | {tokens:<27} | acc {view.accumulator:>4} | mem {view.memory:>4} | "
-        f"{left:>2} left | reward {view.reward:.3f}"
+        f"{problem} | {tokens:<{4 * view.max_steps - 1}} | acc {view.accumulator:>4} | "
+        f"mem {view.memory:>4} | {left:>2} left | reward {view.reward:.3f}"
     )
     return f"{line} | {view.outcome}" if view.over else line
+
+
+def _marked_equation(view: View) -> str:
+    """Return the equation with its next digit in brackets, and as wide when none is left."""
+    equation, head = described_equation(view), view.head
+    if head is None:
+        return equation
+    if head == len(view.rules.problem_text(view.problem)):
+        return f"{equation}  "
+    return f"{equation[:head]}[{equation[head]}]{equation[head + 1 :]}"
 
 
 def described_equation(view: View) -> str:
@@ -86,12 +110,15 @@ def graded_equation(view: View) -> str:
 
 WIDTH, HEIGHT = 640, 480
 SCALE = 4  # shapes are drawn larger, then reduced: smooth edges
+PRODUCT = re.compile(r"\d(\*\d)+")  # in the text of a problem
 KEYS = (MUL, ADD, SUB, STO, RCL, ANS)
 
 BACKGROUND = (236, 233, 226)
 BODY = (45, 49, 58)
 DISPLAY = (201, 216, 190)
 DISPLAY_INK = (33, 44, 36)
+PRODUCT_BOX = (183, 200, 171)
+HEAD = (190, 110, 30)
 DISPLAY_FAINT = (126, 143, 119)
 KEY = (78, 84, 97)
 KEY_PRESSED = (240, 178, 62)
@@ -144,7 +171,7 @@ def _calculator(name: str, max_steps: int) -> "Image.Image":
 
 def _draw_display(image: "Image.Image", view: View) -> None:
     """Write the problem, what is graded, both registers and, at the end, what was earned."""
-    _write(image, 84, 72, described_equation(view), 26, DISPLAY_INK, "lm")
+    _draw_problem(image, view)
     _write(image, 556, 72, f"stage {view.problem.stage}", 16, DISPLAY_FAINT, "rm")
     if graded := graded_equation(view):
         _write(image, 84, 98, f"graded here: {graded}, one milestone short", 16, DISPLAY_INK, "lm")
@@ -156,14 +183,36 @@ def _draw_display(image: "Image.Image", view: View) -> None:
         _write(image, 556, 186, f"reward {view.reward:.3f}", 18, DISPLAY_INK, "rm")
 
 
+def _draw_problem(image: "Image.Image", view: View) -> None:
+    """Write the problem, and point at the next digit.
+
+    Products are drawn in boxes where no parentheses tell what belongs together.
+    """
+    equation, head = described_equation(view), view.head or 0
+    products = () if "(" in equation else PRODUCT.finditer(equation)
+    for product in products:
+        left, right = (84 + _width(equation[:place]) for place in product.span())
+        box = (left - 3, 58, right + 2, 87)
+        image.paste(_tile(_size(box), 6, PRODUCT_BOX, paper=DISPLAY), box)
+    x = 84 + _width(equation[:head])
+    _write(image, 84, 72, equation[:head], 26, DISPLAY_FAINT, "lm")
+    _write(image, x, 72, equation[head:], 26, DISPLAY_INK, "lm")
+    if view.head is not None:
+        image.paste(HEAD, (x + _width(equation[head]) // 2 - 7, 91), _pointer())
+
+
 def _ink(register: str) -> Color:
     return DISPLAY_FAINT if register == "-" else DISPLAY_INK
 
 
 def _slot(place: int, max_steps: int) -> Box:
-    """Return where a token stands on the tape, the budget as a row of slots."""
-    left, right = (64 + round(i * 518 / max_steps) for i in (place, place + 1))
-    return left, 222, right - 6, 264
+    """Return where a token stands on the tape, the budget as a row of slots, or as two."""
+    rows = 1 if max_steps <= 16 else 2
+    columns = math.ceil(max_steps / rows)
+    row, column = divmod(place, columns)
+    left, right = (64 + round(i * 518 / columns) for i in (column, column + 1))
+    top, bottom = (222 + round(i * 44 / rows) for i in (row, row + 1))
+    return left, top, right - 6, bottom - 2
 
 
 def _key(place: int) -> Box:
@@ -193,9 +242,17 @@ def _tile(
     corner = (width * SCALE - 1, height * SCALE - 1)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius * SCALE, fill)
     tile = large.resize(size, Image.Resampling.BOX)
-    text_size = 26 if height > 50 else 18 if width > 50 else 10
-    _write(tile, width // 2, height // 2, text, text_size, ink, "mm")
+    _write(tile, width // 2, height // 2, text, _text_size(width, height), ink, "mm")
     return tile
+
+
+def _text_size(width: int, height: int) -> int:
+    """Return the size at which a token's name fits a tile."""
+    if height > 50:
+        return 26
+    if width > 50 and height > 30:
+        return 18
+    return 13 if width > 34 else 10
 
 
 def _write(
@@ -204,6 +261,22 @@ def _write(
     """Write a text whose anchor, in Pillow's letters, is at (x, y)."""
     left, top, glyphs = _glyphs(text, size, anchor)
     image.paste(ink, (x + left, y + top), glyphs)
+
+
+@functools.cache
+def _pointer() -> "Image.Image":
+    """Return a triangle that points upwards as a mask."""
+    from PIL import Image, ImageDraw
+
+    large = Image.new("L", (14 * SCALE, 10 * SCALE))
+    ImageDraw.Draw(large).polygon(((7 * SCALE, 0), (0, 10 * SCALE), (14 * SCALE, 10 * SCALE)), 255)
+    return large.resize((14, 10), Image.Resampling.BOX)
+
+
+@functools.lru_cache(maxsize=4096)
+def _width(text: str) -> int:
+    """Return how wide a part of a problem is drawn, in pixels."""
+    return round(_font(26).getlength(text))
 
 
 @functools.lru_cache(maxsize=4096)

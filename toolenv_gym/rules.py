@@ -113,7 +113,10 @@ class Rules(Protocol):
         """Return the token of a problem's plan after ``step`` others, ``[ANS]`` beyond its end."""
 
     def problem_text(self, problem: Problem) -> str:
-        """Return the problem as it is described to people."""
+        """Return the problem as it is described to people.
+
+        Where a machine has a read head, the digits are those of the context, in their order.
+        """
 
     def graded_text(self, problem: Problem) -> str:
         """Return what is graded instead of the problem described, empty if nothing else is."""
