@@ -134,3 +134,16 @@ def expression(digits, operators, tokens, max_steps=12):
         elif token == RCL and mem is not None:
             acc, mem = mem + (acc or 0), None
     return 0.0, min(len(tokens), max_steps), acc, mem, left
+
+
+def expression_plan(operators):
+    """Return the plan for operators in a text, term by term; products store what was before."""
+    terms = ("+" + operators).replace("+", " +").replace("-", " -").split()
+    plan = []
+    for place, (sign, *factors) in enumerate(terms):  # a sign, and a * for each further factor
+        if place > 0 and factors:
+            plan.append(STO)
+        if sign == "-" or not factors:
+            plan.append({"+": ADD, "-": SUB}[sign])
+        plan += [MUL] * len(factors)
+    return [*plan, RCL, ANS] if STO in plan else [*plan, ANS]

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from reference import expression_value, templates_of
+from reference import expression_plan, expression_value, templates_of
 
 from toolenv_gym.rules import START, World
 from toolenv_gym.sequences import play_sequences
-from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, TOOL_TOKENS, token_name
+from toolenv_gym.tokens import ANS, STO, TOOL_TOKENS, token_name
 from toolenv_gym.worlds import expression
 
 WORLD = World(expression, expression.SHAPING, expression.MAX_STEPS)
@@ -21,19 +21,6 @@ def plan_of(operators):
     length = tokens.index(ANS) + 1
     assert set(tokens[length:]) == {ANS}
     return tokens[:length]
-
-
-def described_plan(operators):
-    """Return the plan by the description: the terms one by one, the products stored before."""
-    terms = ("+" + operators).replace("+", " +").replace("-", " -").split()
-    plan = []
-    for place, (sign, *factors) in enumerate(terms):  # a sign, and a * for each further factor
-        if place > 0 and factors:
-            plan.append(STO)
-        if sign == "-" or not factors:
-            plan.append({"+": ADD, "-": SUB}[sign])
-        plan += [MUL] * len(factors)
-    return [*plan, RCL, ANS] if STO in plan else [*plan, ANS]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +41,7 @@ def test_plans_of_single_templates(operators, plan):
 @pytest.mark.parametrize("stage", STAGES)
 def test_plans_are_those_described(stage):
     for operators in templates_of(stage):
-        assert plan_of(operators) == described_plan(operators)
+        assert plan_of(operators) == expression_plan(operators)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +104,9 @@ def test_no_shorter_sequence_solves_a_template(stage):
     nothing = expression.problem_at(stage, 0)
     problems = [expression.change_problem(nothing, digits) for digits in choices]
     shortest = {}  # the fewest tokens, with [ANS], after which answers are given
-    length, reached = 1, {(START, START, START)}
+    reached = {(START, START, START)}
     seen = set(reached)
-    while reached:
+    for length in range(1, expression.MAX_STEPS + 1):
         for machines in reached:
             if all(machine.acc_full for machine in machines):
                 shortest.setdefault(tuple(machine.acc for machine in machines), length)
@@ -129,7 +116,6 @@ def test_no_shorter_sequence_solves_a_template(stage):
             for token in TOOL_TOKENS
         } - seen
         seen |= reached
-        length += 1
     for operators in templates_of(stage):
         values = tuple(expression_value(digits, operators) for digits in choices)
         assert shortest[values] == len(plan_of(operators))
