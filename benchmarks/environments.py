@@ -3,10 +3,11 @@
     python benchmarks/environments.py
 
 The vector environment against the native vector environment of CartPole-v1, both in their default
-autoreset mode, and once more with copy=False, which writes the results into the same arrays; the
-scalar one, as ``gymnasium.make`` gives it, against FrozenLake-v1. One thread; the two sides take
-turns in one process, and what counts is the median ratio of a pair of turns.
-The bound is the time that NumPy takes to fill fresh arrays as large as those that a step writes.
+autoreset mode, and once more with copy=False, which writes the results into the same arrays; that
+of ToolArithExpression-v0, 1,024 side by side, with each reveal; and the scalar ones, as
+``gymnasium.make`` gives them, against FrozenLake-v1. One thread; the two sides take turns in one
+process, and what counts is the median ratio of a pair of turns. The bound is the time that NumPy
+takes to fill fresh arrays as large as those that a step writes.
 """
 
 import time
@@ -20,7 +21,8 @@ import numpy as np
 import tyro
 from machine import describe_machine, keep
 
-import toolenv_gym  # noqa: F401  (registers the environments)
+from toolenv_gym.observation import REVEALS
+from toolenv_gym.worlds import WORLDS, expression
 
 ACTIONS = 50  # batches of random actions, drawn beforehand
 
@@ -78,12 +80,12 @@ def scalar_turn(env_id: str, steps: int, **settings: Any) -> Callable[[], float]
     return turn
 
 
-def bound(num_envs: int, repeats: int = 2_000) -> float:
+def bound(num_envs: int, n_entries: int, n_words: int, repeats: int = 2_000) -> float:
     """Return the steps a second that writing the results alone would allow."""
     arrays: list[tuple[Any, Any]] = [
-        ((num_envs, 8), np.int64),  # observations
+        ((num_envs, n_entries), np.int64),  # observations
         (num_envs, np.float64),  # rewards
-        ((2, num_envs), np.uint64),  # the episodes' words
+        ((n_words, num_envs), np.uint64),  # the episodes
         (num_envs, np.bool_),
         (num_envs, np.bool_),
     ]
@@ -112,11 +114,17 @@ def main() -> None:
         ours = vector_turn("ToolArith-v0", num_envs, settings.steps, stage=2)
         theirs = vector_turn("CartPole-v1", num_envs, settings.steps)
         row = compare(ours, theirs, settings.turns)
-        row["share_of_bound"] = row["steps_per_second"] / bound(num_envs)
+        row["share_of_bound"] = row["steps_per_second"] / bound(num_envs, 8, 2)
         figures[f"vector_{num_envs}"] = row
         ours = vector_turn("ToolArith-v0", num_envs, settings.steps, stage=2, copy=False)
         figures[f"reused_{num_envs}"] = compare(ours, theirs, settings.turns)
-    for env_id in ("ToolArith-v0", "ToolArithMemory-v0"):
+    theirs = vector_turn("CartPole-v1", 1_024, settings.steps)
+    for reveal in REVEALS:
+        ours = vector_turn(expression.NAME, 1_024, settings.steps, stage=3, reveal=reveal)
+        row = compare(ours, theirs, settings.turns)
+        row["share_of_bound"] = row["steps_per_second"] / bound(1_024, 16, 4)
+        figures[f"expression_{reveal}"] = row
+    for env_id in WORLDS:
         ours = scalar_turn(env_id, settings.steps // 10, stage=2)
         theirs = scalar_turn("FrozenLake-v1", settings.steps // 10)
         figures[f"scalar_{env_id}"] = compare(ours, theirs, settings.turns)

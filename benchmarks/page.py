@@ -42,6 +42,9 @@ def environments() -> str:
         if kind == "vector":
             bound = f"{row['share_of_bound']:.0%}"
             names = [f"ToolArith-v0, {int(what):,} side by side", "CartPole-v1, native vector env"]
+        elif kind == "expression":
+            bound = f"{row['share_of_bound']:.0%}"
+            names = [f'ToolArithExpression-v0, 1,024, `reveal="{what}"`', "the same"]
         elif kind == "reused":
             bound = ""
             names = [f"the same, `copy=False`, {int(what):,}", "CartPole-v1, native vector env"]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from toolenv_gym.compiled import part, store_machine, world_kernel
 from toolenv_gym.guidance import UNGUIDED, guided_token, plan_length
-from toolenv_gym.observation import ALWAYS, first_shown, length
+from toolenv_gym.observation import AHEAD, ALWAYS, first_shown, length
 from toolenv_gym.rules import START, Machine, Problem, Rules, World, answer_reward, holds, is_last
 from toolenv_gym.starts import draw_range, drawn_number, draws_per_problem
 from toolenv_gym.tokens import ANS, CTX, EOS, N_TOKENS, TOOL_TOKENS
@@ -209,14 +209,23 @@ def _show_all(rules: Rules, reveal: int, words: Words, observations: Integers) -
     for i in range(len(observations)):
         _show(rules, words, i, observations)
     if reveal != ALWAYS:
-        context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
-        for i in range(len(observations)):
+        _hide(rules, reveal, words, observations)
+
+
+@part
+def _hide(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
+    """Move the contexts in observations to the front as far as they are not shown."""
+    context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
+    for i in range(len(observations)):
+        machine = START
+        if reveal == AHEAD:
             machine = _machine(rules, _problem(rules, words, i, context), words, i)
-            stage, steps = _stage(words[0, i]), _steps(words[0, i])
-            first = first_shown(rules, reveal, stage, machine, steps)
-            for k in range(rules.CONTEXT_LENGTH):
-                left = first + k < rules.CONTEXT_LENGTH
-                observations[i, k] = context[first + k] if left else EOS
+        stage, steps = _stage(words[0, i]), _steps(words[0, i])
+        first = first_shown(rules, reveal, stage, machine, steps)
+        if first > 0:
+            for k in range(rules.CONTEXT_LENGTH - first):
+                observations[i, k] = observations[i, k + first]
+            observations[i, rules.CONTEXT_LENGTH - first : rules.CONTEXT_LENGTH] = EOS
 
 
 @part
