@@ -188,17 +188,18 @@ def _draw_problem(image: "Image.Image", view: View) -> None:
 
     Products are drawn in boxes where no parentheses tell what belongs together.
     """
-    equation, head = described_equation(view), view.head or 0
+    equation, head = described_equation(view), view.head
     products = () if "(" in equation else PRODUCT.finditer(equation)
     for product in products:
         left, right = (84 + _width(equation[:place]) for place in product.span())
         box = (left - 3, 58, right + 2, 87)
         image.paste(_tile(_size(box), 6, PRODUCT_BOX, paper=DISPLAY), box)
-    x = 84 + _width(equation[:head])
-    _write(image, 84, 72, equation[:head], 26, DISPLAY_FAINT, "lm")
-    _write(image, x, 72, equation[head:], 26, DISPLAY_INK, "lm")
-    if view.head is not None:
-        image.paste(HEAD, (x + _width(equation[head]) // 2 - 7, 91), _pointer())
+    passed, rest = equation[: head or 0], equation[head or 0 :]
+    x = 84 + _width(passed)
+    _write(image, 84, 72, passed, 26, DISPLAY_FAINT, "lm")
+    _write(image, x, 72, rest, 26, DISPLAY_INK, "lm")
+    if head is not None:
+        image.paste(HEAD, (x + _width(rest[0]) // 2 - 7, 91), _pointer())
 
 
 def _ink(register: str) -> Color:
