@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 from sb3_contrib import QRDQN, TRPO, MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -12,15 +11,20 @@ from sb3_contrib.qrdqn.policies import QRDQNPolicy
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 
 from agents.recurrent.a2c import RecurrentA2C
+from agents.recurrent.gru_policy import GruActorCriticPolicy
 from agents.recurrent.ppo import MaskableRecurrentPPO
 from agents.recurrent.vec_env import GymVecEnv
+from agents.toolarith.environments import make_envs
 from agents.toolarith.one_hot import OneHotVecEnv
 from agents.toolarith.policy import ToolArithGruPolicy
-from toolenv_gym.worlds.published import MAX_STEPS, SHAPING
+from agents.toolarith.reading import NextTokens, ReadHeadPolicy
+from toolenv_gym import worlds
+from toolenv_gym.worlds.published import MAX_STEPS
 
 
 class Sizes(NamedTuple):
@@ -45,10 +49,11 @@ class Algorithm:
     :param least_history: 1 for a policy that cannot be built on the observation as it is, as
         sb3-contrib's LSTM policies cannot
     :param minibatches: how many a rollout is cut into, for learners that cut it
+    :param policy_class: None for those that take any of :data:`NETWORKS`
     """
 
     model_class: type[BaseAlgorithm]
-    policy_class: type[BasePolicy]
+    policy_class: type[BasePolicy] | None
     settings: dict[str, Any] = field(default_factory=dict)
     sizes: Sizes = field(default_factory=Sizes)
     least_history: int = 0
@@ -92,14 +97,11 @@ _SMALL = Sizes(n_envs=64)
 _FUSED = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 ALGORITHMS = {
-    "recurrent_a2c": Algorithm(RecurrentA2C, ToolArithGruPolicy, _A2C, _SMALL),
+    "recurrent_a2c": Algorithm(RecurrentA2C, None, _A2C, _SMALL),
     "maskable_recurrent_ppo": Algorithm(
-        MaskableRecurrentPPO,
-        ToolArithGruPolicy,
-        _PPO | {"policy_kwargs": _FUSED},
-        minibatches=4,
+        MaskableRecurrentPPO, None, _PPO | {"policy_kwargs": _FUSED}, minibatches=4
     ),
-    "recurrent_ppo": Algorithm(RecurrentPPO, ToolArithGruPolicy, _PPO, minibatches=4),
+    "recurrent_ppo": Algorithm(RecurrentPPO, None, _PPO, minibatches=4),
     "recurrent_ppo_lstm": Algorithm(
         RecurrentPPO, RecurrentActorCriticPolicy, _PPO, minibatches=4, least_history=1
     ),
@@ -120,6 +122,45 @@ ALGORITHMS = {
 }
 
 
+# Twice as many updates from half as much at a time, and steps that become smaller to the end, as
+# else the policy wanders about the last few problems.
+_READING_PPO = {
+    "n_steps": 16,
+    "batch_size": 512,
+    "learning_rate": LinearSchedule(1.5e-3, 0.0, 1.0),
+    "ent_coef": 0.03,
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A policy for the recurrent learners.
+
+    :param settings: of the learners, by their names, where they differ with it
+    """
+
+    policy_class: type[RecurrentActorCriticPolicy]
+    policy_kwargs: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+NETWORKS = {
+    "published": Network(ToolArithGruPolicy),
+    "next_tokens": Network(
+        GruActorCriticPolicy,
+        {
+            "hidden_size": 64,
+            "features_extractor_class": NextTokens,
+            "features_extractor_kwargs": {"window": 4},
+        },
+        {"maskable_recurrent_ppo": _READING_PPO},
+    ),
+    "read_head": Network(
+        ReadHeadPolicy, {"hidden_size": 64}, {"maskable_recurrent_ppo": _READING_PPO}
+    ),
+}
+
+
 def knows_masks(algo: str) -> bool:
     """Tell whether a learner can use action masks."""
     return issubclass(ALGORITHMS[algo].model_class, MaskableRecurrentPPO | MaskablePPO)
@@ -131,17 +172,29 @@ def make_training_env(
     stage: tuple[int, ...],
     n_envs: int,
     seed: int,
-    shaping: float = SHAPING,
+    shaping: float | None = None,
     history: int | None = None,
+    reveal: str = "always",
+    split: str = "all",
 ) -> VecEnv:
     """Return the vector environment that an algorithm trains in.
 
+    :param shaping: None for the world's own
     :param history: see :class:`Sizes`; None for the algorithm's own
     """
-    envs = gym.make_vec(
-        env_id, n_envs, stage=stage, shaping=shaping, autoreset_mode=AutoresetMode.SAME_STEP
+    rules = worlds.WORLDS[env_id]
+    shaping = rules.SHAPING if shaping is None else shaping
+    env: VecEnv = GymVecEnv(
+        make_envs(
+            rules,
+            n_envs,
+            shaping,
+            reveal,
+            split,
+            stage=stage,
+            autoreset_mode=AutoresetMode.SAME_STEP,
+        )
     )
-    env: VecEnv = GymVecEnv(envs)
     algorithm = ALGORITHMS[algo]
     history = max(algorithm.sizes.history if history is None else history, algorithm.least_history)
     if history:
@@ -151,16 +204,27 @@ def make_training_env(
 
 
 def make_model(
-    algo: str, env: VecEnv, seed: int, device: str, use_masking: bool = False
+    algo: str,
+    env: VecEnv,
+    seed: int,
+    device: str,
+    use_masking: bool = False,
+    network: str = "published",
 ) -> BaseAlgorithm:
     """Return a new model with the settings of :data:`ALGORITHMS`.
 
     :param use_masking: whether it uses action masks, for those with a choice
+    :param network: one of :data:`NETWORKS`, for those with a choice
     """
     algorithm = ALGORITHMS[algo]
-    settings = dict(algorithm.settings)
-    if issubclass(algorithm.model_class, MaskableRecurrentPPO):
-        settings["use_masking"] = use_masking
+    policy_class, settings = algorithm.policy_class, dict(algorithm.settings)
     if algorithm.minibatches:
         settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
-    return algorithm.model_class(algorithm.policy_class, env, seed=seed, device=device, **settings)
+    if policy_class is None:
+        chosen = NETWORKS[network]
+        policy_class = chosen.policy_class
+        settings |= chosen.settings.get(algo, {})
+        settings["policy_kwargs"] = settings.get("policy_kwargs", {}) | chosen.policy_kwargs
+    if issubclass(algorithm.model_class, MaskableRecurrentPPO):
+        settings["use_masking"] = use_masking
+    return algorithm.model_class(policy_class, env, seed=seed, device=device, **settings)

@@ -5,11 +5,11 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.toolarith.environments import make_envs
 from agents.toolarith.one_hot import encode, history_of, recent
 from toolenv_gym import oracle
 from toolenv_gym.observation import PREVIOUS, observation_space
@@ -103,14 +103,15 @@ def evaluate(
 @functools.lru_cache(maxsize=8)  # seeding new ones at every evaluation took 30 us each
 def _envs(task: Task, n: int) -> Any:
     """Return a vector environment of a task, to be reset."""
-    return gym.make_vec(
-        task.rules.NAME,
-        num_envs=n,
-        vectorization_mode="vector_entry_point",
+    return make_envs(
+        task.rules,
+        n,
+        task.world.shaping,
+        task.reveal,
+        task.split,
         stage=task.stage,
         max_steps=task.world.max_steps,
-        shaping=task.world.shaping,
-    ).unwrapped
+    )
 
 
 def _play(

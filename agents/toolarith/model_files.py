@@ -17,7 +17,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
 from agents.toolarith.one_hot import history_of_length
-from agents.toolarith.policy import ToolArithGruPolicy
 
 # What training changes in a learner, beside its networks, optimiser and replay buffer.
 _COUNTS = (
@@ -63,11 +62,15 @@ def policy_module(data: dict[str, Any]) -> str:
 
 
 def new_model(
-    algo: str, env_id: str = "ToolArith-v0", history: int = 0, device: str = "cpu"
+    algo: str,
+    env_id: str = "ToolArith-v0",
+    history: int = 0,
+    device: str = "cpu",
+    network: str = "published",
 ) -> BaseAlgorithm:
     """Return an untrained model, in a single environment, to take a saved one's weights."""
     env = make_training_env(algo, env_id, (0,), n_envs=1, seed=0, history=history)
-    return make_model(algo, env, seed=0, device=device)
+    return make_model(algo, env, seed=0, device=device, network=network)
 
 
 def data_of(model: BaseAlgorithm) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def data_of(model: BaseAlgorithm) -> dict[str, Any]:
 
 def history_in(data: dict[str, Any], algo: str) -> int:
     """Return how many tokens a saved model of a learner was shown; 0 for none, one-hot."""
-    one_hot = ALGORITHMS[algo].policy_class is not ToolArithGruPolicy
+    one_hot = ALGORITHMS[algo].policy_class is not None
     return max(history_of_length(_observation_length(data)), 0) if one_hot else 0
 
 

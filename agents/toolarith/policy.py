@@ -13,21 +13,20 @@ from agents.common.gru_kernel import BatchSizes
 from agents.recurrent.gru_policy import GruActorCriticPolicy
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE, observation_space
 from toolenv_gym.tokens import EOS, N_TOKENS
-from toolenv_gym.worlds import published
-from toolenv_gym.worlds.published import N_STAGES
+from toolenv_gym.worlds import WORLDS
 
 
 class TokenEmbeddings(BaseFeaturesExtractor):
     """The embeddings of the tokens that the GRU reads, and of what its state starts from.
 
-    :param space: the observation space of the tool-arithmetic world
+    :param space: the observation space of one of the tool-arithmetic worlds
     :param features_dim: size of an embedding
     """
 
     def __init__(self, space: spaces.MultiDiscrete, features_dim: int) -> None:
         super().__init__(space, features_dim)
         self.token_embedding = nn.Embedding(N_TOKENS, features_dim)
-        self.stage_embedding = nn.Embedding(N_STAGES, features_dim)
+        self.stage_embedding = nn.Embedding(int(space.nvec[STAGE]), features_dim)
 
     def forward(self, obs: th.Tensor) -> th.Tensor:
         """Return the previous tokens themselves, shape (batch, 1): see the policy's gates."""
@@ -56,7 +55,7 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
     head and the value head are linear, on one shared GRU. Modules are created in the published
     order with torch's default initialisation, so that a torch seed gives the published weights.
 
-    :param observation_space: that of ``ToolArith-v0`` and ``ToolArithMemory-v0``
+    :param observation_space: that of any of the worlds
     :param action_space: ``Discrete(18)``
     :param lr_schedule: learning rate as a function of the remaining progress, 1 to 0
     :param hidden_size: size d of the embeddings and the GRU, 96 as published
@@ -132,11 +131,10 @@ class ToolArithGruPolicy(GruActorCriticPolicy):
 
 
 def _check_spaces(given: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
-    read = observation_space(published)
-    if given != read:
+    if all(given != observation_space(rules) for rules in WORLDS.values()):
         raise ValueError(
-            f"ToolArithGruPolicy reads the observations of ToolArith-v0, {read}, "
-            f"unwrapped; got {given}"
+            f"ToolArithGruPolicy reads the observations of {' or '.join(WORLDS)}, unwrapped; got "
+            f"{given}"
         )
     if action_space != spaces.Discrete(N_TOKENS):
         raise ValueError(f"ToolArithGruPolicy emits Discrete({N_TOKENS}); got {action_space}")

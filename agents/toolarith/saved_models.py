@@ -78,7 +78,7 @@ def _load_of_run(run: Run, path: Path, device: str, algo: AlgorithmName | None) 
     settings = run.settings
     if algo not in (None, settings.algo):
         raise ValueError(f"the run in {run.folder} is of {settings.algo}, not of {algo}")
-    model = new_model(settings.algo, settings.env, settings.sizes.history, device)
+    model = new_model(settings.algo, settings.env, settings.sizes.history, device, settings.network)
     restore(model, run.newest_model if path.is_dir() else path)
     return SavedModel(settings.algo, model, run)
 

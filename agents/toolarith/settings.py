@@ -3,19 +3,18 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from agents.common.devices import check_device
 from agents.toolarith.algorithms import ALGORITHMS, Sizes, knows_masks
-from agents.toolarith.policy import ToolArithGruPolicy
 from toolenv_gym import worlds
-from toolenv_gym.arguments import check_shaping, check_stages
+from toolenv_gym.arguments import check_reveal, check_shaping, check_stages
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
 
 SEEDS = 2**32  # as many as NumPy's global generator takes
 
-WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0"]
+WorldName = Literal["ToolArith-v0", "ToolArithMemory-v0", "ToolArithExpression-v0"]
 AlgorithmName = Literal[
     "maskable_recurrent_ppo",
     "recurrent_a2c",
@@ -29,6 +28,36 @@ AlgorithmName = Literal[
     "maskable_ppo",
 ]
 
+CurriculumName = Literal["mixed", "threshold", "published", "guided"]
+NetworkName = Literal["published", "next_tokens", "read_head"]
+RevealName = Literal["always", "ahead", "once"]
+
+
+class WorldDefaults(NamedTuple):
+    """What counts in a world where nothing else is asked for.
+
+    :param guided: whether the learners that know masks are guided by them
+    :param split: the templates that are trained on; it cannot be chosen
+    """
+
+    stages: tuple[int, ...]
+    guided: bool
+    reveal: RevealName
+    split: str
+    network: NetworkName
+    total_timesteps: int
+
+
+_FIRST = WorldDefaults((0, 1, 2), False, "always", "all", "published", 500_000)
+
+DEFAULTS: dict[str, WorldDefaults] = {
+    "ToolArith-v0": _FIRST,
+    "ToolArithMemory-v0": _FIRST._replace(guided=True),
+    "ToolArithExpression-v0": WorldDefaults(
+        (0, 1, 2, 3), True, "ahead", "train", "next_tokens", 800_000
+    ),
+}
+
 
 @dataclass
 class TrainSettings:
@@ -37,19 +66,30 @@ class TrainSettings:
     algo: AlgorithmName = "maskable_recurrent_ppo"
     """learner; it and recurrent_a2c are ours and have, as recurrent_ppo, the published network"""
     env: WorldName = "ToolArith-v0"
-    """id of the world: published or described rules"""
-    stage: tuple[int, ...] = (0, 1, 2)
-    """stages to train on, in the order of the curriculum"""
-    curriculum: Literal["mixed", "threshold", "published", "guided"] | None = None
+    """id of the world: published rules, described rules, or expressions"""
+    stage: tuple[int, ...] | None = None
+    """stages to train on, in the order of the curriculum. By default 0 1 2, and for
+    ToolArithExpression-v0, there on the train split, 0 1 2 3"""
+    reveal: RevealName | None = None
+    """how much of the problem is shown. always: all of it; ahead: what lies ahead of the machine's
+    head; once: all of it, in the first observation only. By default ahead for
+    ToolArithExpression-v0, always for the others"""
+    policy: NetworkName | None = None
+    """network of maskable_recurrent_ppo, recurrent_a2c and recurrent_ppo. published: a GRU that
+    reads the problem as a bag of tokens; next_tokens: one that reads the first four tokens shown;
+    read_head: one with a read head of its own. By default next_tokens for ToolArithExpression-v0,
+    published for the others"""
+    curriculum: CurriculumName | None = None
     """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
-    guided: mixed, and masks lead through ever fewer first steps. By default guided for
-    ToolArithMemory-v0, mixed for ToolArith-v0"""
+    guided: mixed, and masks lead along a plan, up to ever more last tokens. By default mixed for
+    ToolArith-v0, guided for the others"""
     history: int | None = None
     """how many of the last tokens a network without memory is shown, one-hot; 0 for the observation
     as it is (for recurrent_ppo_lstm always one at least). By default 7 for maskable_ppo, 0 for the
     others"""
-    shaping: float = worlds.published.SHAPING
-    """weight of the milestones in the reward of training"""
+    shaping: float | None = None
+    """weight of the milestones in the reward of training. By default 0.2; ToolArithExpression-v0
+    has none"""
     masks: bool = False
     """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
     guided)"""
@@ -57,7 +97,8 @@ class TrainSettings:
     """environments played side by side. By default 64 for recurrent_a2c, a2c, ppo and maskable_ppo,
     256 for the others"""
     total_timesteps: int | None = None
-    """environment steps to train for, all environments together. By default 500,000"""
+    """environment steps to train for, all environments together. By default 800,000 for
+    ToolArithExpression-v0, 500,000 for the others"""
     seed: int = 0
     """of the network, the problems and the actions"""
     device: str = "auto"
@@ -83,8 +124,13 @@ class TrainSettings:
 
     def check_task(self) -> None:
         """Raise a ValueError that names what cannot be on any machine."""
-        self.stage = check_stages(self.rules, self.stage)
-        self.shaping = check_shaping(self.rules, self.shaping)
+        check_stages(self.rules, self.stages, self.split)
+        check_reveal(self.rules, self.shown)
+        if self.shaping is not None:
+            check_shaping(self.rules, self.shaping)
+        own_policy = ALGORITHMS[self.algo].policy_class is not None
+        if self.policy is not None and own_policy:
+            raise ValueError(f"{self.algo} has a network of its own: leave out --policy")
         if self.curriculum == "guided" and self.masks:
             raise ValueError("the guided curriculum has masks of its own: leave out --masks")
         if (self.curriculum == "guided" or self.masks) and not knows_masks(self.algo):
@@ -92,8 +138,8 @@ class TrainSettings:
                 f"{self.algo} knows no masks: for a guided curriculum or --masks take "
                 "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
             )
-        if self.curriculum == "published" and self.stage != (0, 1, 2):
-            raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stage}")
+        if self.curriculum == "published" and self.stages != (0, 1, 2):
+            raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stages}")
         sizes = self.sizes
         at_least_1 = sizes._asdict() | {"evaluate_every": self.evaluate_every}
         del at_least_1["history"]
@@ -107,7 +153,7 @@ class TrainSettings:
             )
         if sizes.history < 0:
             raise ValueError(f"history must be at least 0, got {sizes.history}")
-        if sizes.history and ALGORITHMS[self.algo].policy_class is ToolArithGruPolicy:
+        if sizes.history and not own_policy:
             raise ValueError(f"{self.algo} reads the observation as it is: leave out --history")
         if not 0 <= self.seed < SEEDS:
             raise ValueError(f"seed must be 0 to {SEEDS - 1}, got {self.seed}")
@@ -118,16 +164,40 @@ class TrainSettings:
         return worlds.WORLDS[self.env]
 
     @property
+    def stages(self) -> tuple[int, ...]:
+        """The stages asked for, or the world's own."""
+        return DEFAULTS[self.env].stages if self.stage is None else self.stage
+
+    @property
+    def shown(self) -> RevealName:
+        """How much of the problem is shown: as asked for, or as is usual in the world."""
+        return self.reveal or DEFAULTS[self.env].reveal
+
+    @property
+    def split(self) -> str:
+        """The templates that are trained on."""
+        return DEFAULTS[self.env].split
+
+    @property
+    def network(self) -> NetworkName:
+        """The network asked for, or the one for the world."""
+        return self.policy or DEFAULTS[self.env].network
+
+    @property
     def tasks(self) -> list[Task]:
-        """What it is evaluated on, a task a stage."""
-        return [Task(self.rules, stage) for stage in sorted(set(self.stage))]
+        """What it is evaluated on, a task a stage: the templates that are trained on."""
+        return [
+            Task(self.rules, stage, reveal=self.shown, split=self.split)
+            for stage in sorted(set(self.stages))
+        ]
 
     @property
     def sizes(self) -> Sizes:
         """Environments, steps and history: those asked for, or the learner's own."""
         asked = {name: getattr(self, name) for name in Sizes._fields}
         given = {name: value for name, value in asked.items() if value is not None}
-        return ALGORITHMS[self.algo].sizes._replace(**given)
+        usual = {"total_timesteps": DEFAULTS[self.env].total_timesteps}
+        return ALGORITHMS[self.algo].sizes._replace(**usual | given)
 
     @property
     def masked(self) -> bool:
@@ -138,5 +208,5 @@ class TrainSettings:
     def schedule(self) -> str:
         """The curriculum asked for, or the default one."""
         guidable = knows_masks(self.algo) and not self.masks
-        default = "guided" if self.rules is worlds.memory and guidable else "mixed"
+        default = "guided" if DEFAULTS[self.env].guided and guidable else "mixed"
         return self.curriculum or default

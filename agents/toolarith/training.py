@@ -46,14 +46,18 @@ def prepare(run: Run) -> BaseAlgorithm:
     env = make_training_env(
         settings.algo,
         settings.env,
-        settings.stage,
+        settings.stages,
         sizes.n_envs,
         settings.seed,
         settings.shaping,
         sizes.history,
+        settings.shown,
+        settings.split,
     )
     use_masking = settings.masks or settings.schedule == "guided"
-    model = make_model(settings.algo, env, settings.seed, settings.device, use_masking)
+    model = make_model(
+        settings.algo, env, settings.seed, settings.device, use_masking, settings.network
+    )
     curriculum = _curriculum(settings)
     if run.checkpoint.exists():
         load_checkpoint(model, curriculum, run.checkpoint)
@@ -99,9 +103,9 @@ def learn(
 
 def _curriculum(settings: TrainSettings) -> Curriculum:
     if settings.schedule == "guided":
-        return GuidedCurriculum(settings.stage, settings.rules)
+        return GuidedCurriculum(settings.stages, settings.rules)
     if settings.schedule == "published":
         return PublishedCurriculum()
     if settings.schedule == "threshold":
-        return ThresholdCurriculum(settings.stage, SUCCESS_THRESHOLD)
-    return MixedCurriculum(settings.stage)
+        return ThresholdCurriculum(settings.stages, SUCCESS_THRESHOLD)
+    return MixedCurriculum(settings.stages)

@@ -137,8 +137,8 @@ def test_curricula_go_on_where_they_were(kind):
             return ThresholdCurriculum((0, 1), threshold=0.5, window=4)
         return GuidedCurriculum((0,), worlds.memory, threshold=0.5, window=4)
 
-    at_first = {"stage": 0, "guidance": 2}
-    later = {"stage": 1, "guidance": 2} if kind == "threshold" else {"stage": 0, "guidance": 1}
+    at_first = {"stage": 0, "guidance": 1, "plan_length": 3}
+    later = at_first | ({"stage": 1} if kind == "threshold" else {"guidance": 2})
     first = make()
     for _ in range(4):
         first.record(finished_episode(**at_first))
