@@ -153,10 +153,10 @@ def _encode(
     space = observation_space(task.rules)
     if model.observation_space == space:
         return observations
-    history = history_of(model.observation_space)
+    history = history_of(model.observation_space, space)
     if history is None:
         raise ValueError(
             f"the model reads {model.observation_space}; what can be evaluated reads "
             f"{space}, as it is or one-hot encoded by OneHotVecEnv"
         )
-    return encode(observations, recent(previous, history))
+    return encode(observations, recent(previous, history), space)

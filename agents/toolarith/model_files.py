@@ -17,6 +17,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
 from agents.toolarith.one_hot import history_of_length
+from toolenv_gym.observation import observation_space
+from toolenv_gym.worlds import WORLDS
 
 # What training changes in a learner, beside its networks, optimiser and replay buffer.
 _COUNTS = (
@@ -80,10 +82,12 @@ def data_of(model: BaseAlgorithm) -> dict[str, Any]:
     return read_data(file)
 
 
-def history_in(data: dict[str, Any], algo: str) -> int:
+def history_in(data: dict[str, Any], algo: str, env_id: str) -> int:
     """Return how many tokens a saved model of a learner was shown; 0 for none, one-hot."""
-    one_hot = ALGORITHMS[algo].policy_class is not None
-    return max(history_of_length(_observation_length(data)), 0) if one_hot else 0
+    if ALGORITHMS[algo].policy_class is None:
+        return 0
+    read = observation_space(WORLDS[env_id])
+    return max(history_of_length(_observation_length(data), read), 0)
 
 
 def _observation_length(data: dict[str, Any]) -> int:

@@ -33,7 +33,11 @@ class SavedModel(NamedTuple):
 
 
 def load_model(
-    path: Path, device: str = "auto", algo: AlgorithmName | None = None, trust: bool = False
+    path: Path,
+    device: str = "auto",
+    algo: AlgorithmName | None = None,
+    trust: bool = False,
+    env_id: str = "ToolArith-v0",
 ) -> SavedModel:
     """Load a saved model without running anything that the file holds, to be evaluated.
 
@@ -42,6 +46,7 @@ def load_model(
     :param algo: the learner, for a file that lies in no run's folder
     :param trust: whether such a file that is not of the learner as it is set up here is loaded by
         unpickling it: that runs the code in it, whatever it does
+    :param env_id: the world of such a file
     :raises FileNotFoundError: there is no such file
     :raises ValueError: the file is damaged or of another learner, it is not said of which, or there
         is no such device
@@ -53,7 +58,7 @@ def load_model(
     data = read_data(path)
     if algo is None:
         raise ValueError(f"{path} lies in no run's folder: say with --algo which learner it is of")
-    model = new_model(algo, history=history_in(data, algo), device=device)
+    model = new_model(algo, env_id, history_in(data, algo, env_id), device)
     found = difference(model, data)
     if found is None:
         restore(model, path)

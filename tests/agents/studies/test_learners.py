@@ -12,6 +12,8 @@ from agents.toolarith.algorithms import ALGORITHMS, Sizes
 from agents.toolarith.one_hot import history_of
 from agents.toolarith.runs import open_run, read_run
 from agents.toolarith.settings import TrainSettings
+from toolenv_gym import worlds
+from toolenv_gym.observation import observation_space
 
 STAGE_SIZES = [1_000, 10_000, 100_000]
 
@@ -65,7 +67,8 @@ def test_history_0_shows_the_observation_as_it_is(tmp_path):
             out = tmp_path / f"{algo}{history}"
             asked = TrainSettings(algo=algo, out=out, history=history, **settings)
             model = run_training(asked)
-            assert history_of(model.observation_space) == expected
+            read = observation_space(worlds.published)
+            assert history_of(model.observation_space, read) == expected
 
 
 def test_rows_of_a_run(tmp_path, monkeypatch):

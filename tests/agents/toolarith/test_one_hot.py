@@ -19,6 +19,9 @@ from toolenv_gym.observation import observation_space
 from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL
 
 
+READ = observation_space(worlds.published)
+
+
 def tokens_of(vector, history):
     """Read a one-hot vector: the context, the history (None where it is empty) and the stage."""
     rows = vector[:-3].reshape(6 + history, 18)
@@ -26,8 +29,16 @@ def tokens_of(vector, history):
     return tokens[:6], tokens[6:], int(vector[-3:].argmax())
 
 
-def test_a_history_of_one_is_a_flattened_observation(env_id):
-    settings = {"n_envs": 3, "seed": 0, "env_kwargs": {"stage": (0, 1, 2)}}
+@pytest.mark.parametrize(
+    ("env_id", "more"),
+    [
+        ("ToolArith-v0", {}),
+        ("ToolArithMemory-v0", {"reveal": "ahead"}),
+        ("ToolArithExpression-v0", {"reveal": "once", "split": "train"}),
+    ],
+)
+def test_a_history_of_one_is_a_flattened_observation(env_id, more):
+    settings = {"n_envs": 3, "seed": 0, "env_kwargs": {"stage": (0, 1, 2)} | more}
     flat = make_vec_env(env_id, wrapper_class=FlattenObservation, **settings)
     ours = OneHotVecEnv(make_vec_env(env_id, **settings))
     assert ours.observation_space == flat.observation_space
@@ -67,23 +78,24 @@ def test_recent_tokens_are_filled_from_the_left():
     shown = [np.array([CTX, CTX]), np.array([MUL, 3]), np.array([ADD, 4])]
     assert recent(shown, 2).tolist() == [[MUL, ADD], [3, 4]]
     assert recent(shown[:1], 3).tolist() == [[NO_TOKEN, NO_TOKEN, CTX]] * 2
-    space = one_hot_space(3)
-    observations = np.array([observation_space(worlds.published).sample() for _ in range(2)])
-    assert space.contains(encode(observations, recent(shown, 3))[0])
+    observations = np.array([READ.sample() for _ in range(2)])
+    assert one_hot_space(READ, 3).contains(encode(observations, recent(shown, 3), READ)[0])
 
 
-def test_spaces_are_recognised():
-    assert [history_of(one_hot_space(n)) for n in (1, 2, 7)] == [1, 2, 7]
-    for space in (
-        observation_space(worlds.published),
-        spaces.Box(0, 1, (129,)),
-        spaces.Box(0, 1, (111,), int),
-    ):
-        assert history_of(space) is None
+@pytest.mark.parametrize("rules", worlds.WORLDS.values())
+def test_spaces_are_recognised(rules):
+    read = observation_space(rules)
+    of_one = spaces.flatdim(read)
+    for n in (1, 2, 7):
+        space = one_hot_space(read, n)
+        assert space.shape == (of_one + (n - 1) * 18,)
+        assert history_of(space, read) == n
+    others = (read, spaces.Box(0, 1, (of_one,)), spaces.Box(0, 1, (of_one - 18,), int))
+    assert [history_of(space, read) for space in others] == [None] * 3
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"it reads MultiDiscrete.*, got Box"):
+    with pytest.raises(ValueError, match=r"it reads tokens and a stage .*, got Box"):
         OneHotVecEnv(make_vec_env("CartPole-v1", 1))
     with pytest.raises(ValueError, match="history must be at least 1, got 0"):
         OneHotVecEnv(make_vec_env("ToolArith-v0", 1), history=0)

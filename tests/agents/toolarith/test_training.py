@@ -24,6 +24,7 @@ from agents.toolarith.runs import read_run
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
 from toolenv_gym import worlds
+from toolenv_gym.observation import observation_space
 from toolenv_gym.oracle import Task
 
 
@@ -236,7 +237,8 @@ def test_masks_and_history_reach_training_and_evaluation(tmp_path):
     episodes = greedy_episodes(masked, task, sample_problems(task, 20, seed=0), masked=True)
     assert set(np.unique(episodes.tokens)) <= {-1, 11, 12, 13, 14, 15, 16}
     history = run(short(tmp_path / "history", algo="ppo", history=4))
-    assert history_of(history.observation_space) == 4
+    read = observation_space(worlds.published)
+    assert history_of(history.observation_space, read) == 4
 
 
 def test_names_of_algorithms_and_worlds():
