@@ -5,7 +5,6 @@ python scripts/reproduce.py --updates 60 --seed 0
 The program's own lines, those that begin with "ep=" and with "Final", stand by themselves.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,19 +95,20 @@ def main() -> None:
     console.print(final_line(final), highlight=False, markup=False)
     scores = [
         Score(
-            stage,
+            Task(published, stage),
             FINAL_PROBLEMS,
             float(outcomes.returns.mean()),
             optima[stage],
             float(outcomes.success.mean()),
             float(outcomes.reached_target.mean()),
+            {0: float(outcomes.success.mean())},
         )
         for stage, outcomes in enumerate(final)
     ]
     meaning = "What the last line means (optimum: all problems)"
     console.print(score_table(scores, published, meaning))
     write_rows(out / "evaluations.csv", rows)
-    write_rows(out / "scores.csv", [dataclasses.asdict(score) for score in scores])
+    write_rows(out / "scores.csv", [score.row for score in scores])
     title = f"The published program, seed {given.seed}"
     save_learning_curves({title: rows}, "update", "updates", out / "learning_curve.png")
     console.print(f"CSV and plot are in {out}")

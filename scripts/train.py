@@ -110,7 +110,7 @@ def report(model: BaseAlgorithm, run: Run) -> None:
     text = io.StringIO()
     wide_console(text).print(episode_table(episodes, settings.rules))
     write_text(run.folder / "episodes.txt", text.getvalue())
-    write_rows(run.scores, [trained | dataclasses.asdict(score) for score in scores])
+    write_rows(run.scores, [trained | score.row for score in scores])
     wide_console().print(episode_table(episodes, settings.rules))
     Console().print(score_table(scores, settings.rules))
     curriculum: Curriculum = model.curriculum  # type: ignore[attr-defined]

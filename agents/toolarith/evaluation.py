@@ -1,7 +1,8 @@
-"""Exact evaluation: greedy episodes on all problems of a stage, against the oracle."""
+"""Evaluation: greedy episodes on all problems of a task, or a sample, against the oracle."""
 
 import functools
 import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,11 +10,21 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.common.files import Row
 from agents.toolarith.environments import make_envs
 from agents.toolarith.one_hot import encode, history_of, recent
+from agents.toolarith.problems import (
+    n_problems,
+    played_count,
+    problem_batches,
+    problems_per_template,
+    templates_of,
+)
 from toolenv_gym import oracle
 from toolenv_gym.observation import PREVIOUS, observation_space
 from toolenv_gym.oracle import Task
+from toolenv_gym.rules import Rules, World
+from toolenv_gym.starts import split_templates
 
 BATCH = 20_000  # episodes played side by side: bounds the memory
 
@@ -21,7 +32,7 @@ Integers = npt.NDArray[np.int64]
 
 
 class Episodes(NamedTuple):
-    """Episodes of one stage, finished.
+    """Episodes of one task, finished.
 
     :param problems: their numbers, int64, shape (n,)
     :param tokens: what was emitted, int64, shape (n, max_steps); -1 after the end
@@ -39,24 +50,69 @@ class Episodes(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """How a model does on one stage: means over its problems.
+    """How a model does on a task: means over its problems, or over a sample of them.
 
+    :param problems: how many were played
     :param optimum: mean of the best returns that the same problems allow
     :param success_rate: share of problems whose graded target was answered
     :param reached_target_rate: share of problems whose described target was answered
+    :param success_by_template: success rates on the problems of each template, by its number
     """
 
-    stage: int
+    task: Task
     problems: int
     mean_return: float
     optimum: float
     success_rate: float
     reached_target_rate: float
+    success_by_template: Mapping[int, float]
+
+    @property
+    def stage(self) -> int:
+        """The task's stage."""
+        return self.task.stage
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether there are more problems than were played."""
+        return self.problems < n_problems(self.task)
 
     @property
     def normalized_return(self) -> float:
         """The mean return as a fraction of the optimum."""
         return self.mean_return / self.optimum
+
+    @property
+    def row(self) -> Row:
+        """What a CSV file keeps of it; the split only where the world has several."""
+        split = {"split": self.task.split} if len(self.task.rules.SPLITS) > 1 else {}
+        return {
+            "stage": self.stage,
+            **split,
+            "problems": self.problems,
+            "mean_return": self.mean_return,
+            "optimum": self.optimum,
+            "success_rate": self.success_rate,
+            "reached_target_rate": self.reached_target_rate,
+        }
+
+
+def evaluation_tasks(
+    rules: Rules, stages: Iterable[int], split: str = "all", reveal: str = "always"
+) -> list[Task]:
+    """Return what shows how far an agent gets: all that it was trained on, and what was held out.
+
+    :param rules: those of the world
+    :param stages: those that it was trained on
+    :param split: the templates that it was trained on. With ``"train"`` the tasks of the split
+        ``"test"`` follow, of all stages that have templates in it, trained on or not
+    """
+    trained = [(split, stage) for stage in sorted(set(stages))]
+    held_out = []
+    if split == "train":
+        every = range(rules.N_STAGES)
+        held_out = [("test", stage) for stage in every if split_templates(rules, "test", stage)]
+    return [Task(rules, stage, reveal=reveal, split=part) for part, stage in trained + held_out]
 
 
 def greedy_episodes(
@@ -64,9 +120,11 @@ def greedy_episodes(
 ) -> Episodes:
     """Play one deterministic episode of a model on each problem, in batches.
 
+    The model is shown what the task reveals.
+
     :param model: any Stable-Baselines3 model, recurrent or not, that reads the observation as it
         is, or one-hot encoded with a history of tokens (:mod:`agents.toolarith.one_hot`)
-    :param problems: their numbers, shape (n,)
+    :param problems: their numbers, shape (n,); the task's split need not have them
     :param masked: whether only tokens that have an effect are admitted; only for models that know
         masks
     :raises ValueError: the model knows no masks, or reads other observations
@@ -74,51 +132,72 @@ def greedy_episodes(
     if masked and "action_masks" not in inspect.signature(model.predict).parameters:
         raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
     batches = [problems[start : start + BATCH] for start in range(0, len(problems), BATCH)]
-    parts = [_play(model, task, _envs(task, len(batch)), batch, masked) for batch in batches]
+    parts = [_play(model, task, batch, masked) for batch in batches]
     return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def evaluate(
-    model: BaseAlgorithm, task: Task, problems: int | None = None, masked: bool = False
+    model: BaseAlgorithm,
+    task: Task,
+    problems: int | None = None,
+    masked: bool = False,
+    on_batch: Callable[[int], None] | None = None,
 ) -> Score:
-    """Return a model's score on all problems of a task, or on a fixed sample of that many.
+    """Return a model's score on all problems of a task, or on a fixed sample of them.
 
+    The sample is stratified, with as many problems of each template. By default a task with up to
+    270,000 problems is played whole, and one with more on 100,000 of them, or as few more as gives
+    all templates the same.
+
+    :param problems: how many are played at least, if there are so many; for any task
+        ``n_problems(task)`` plays all
     :param masked: see :func:`greedy_episodes`
+    :param on_batch: called after each batch with the number of its episodes
     """
-    numbers, best = task.numbers, oracle.best_returns(task)
-    if problems is not None and problems < len(numbers):
-        numbers = np.random.default_rng(0).choice(len(numbers), problems, replace=False)
-        best = best[numbers]
-    episodes = greedy_episodes(model, task, numbers, masked)
+    count = played_count(task, problems)
+    totals = np.zeros(3)
+    n_templates, per_template = task.rules.n_templates(task.stage), problems_per_template(task)
+    successes = np.zeros(n_templates)
+    for numbers in problem_batches(task, count, BATCH):
+        episodes = greedy_episodes(model, task, numbers, masked)
+        outcomes = episodes.returns, episodes.success, episodes.reached_target
+        totals += [outcome.sum() for outcome in outcomes]
+        successes += np.bincount(
+            numbers // per_template, weights=episodes.success, minlength=n_templates
+        )
+        if on_batch is not None:
+            on_batch(len(numbers))
+    templates = templates_of(task)
+    each = count // len(templates)
+    mean_return, success_rate, reached_target_rate = (totals / count).tolist()
     return Score(
-        stage=task.stage,
-        problems=len(numbers),
-        mean_return=float(episodes.returns.mean()),
-        optimum=float(best.mean()),
-        success_rate=float(episodes.success.mean()),
-        reached_target_rate=float(episodes.reached_target.mean()),
+        task,
+        count,
+        mean_return,
+        _optimum(task, count),
+        success_rate,
+        reached_target_rate,
+        {template: float(successes[template]) / each for template in templates},
     )
+
+
+@functools.lru_cache(maxsize=64)  # for those who evaluate again and again, as they train
+def _optimum(task: Task, count: int) -> float:
+    """Return the mean best return over the problems that are played if ``count`` of them are."""
+    batches = problem_batches(task, count, BATCH)
+    return sum(float(oracle.best_returns(task, numbers=some).sum()) for some in batches) / count
 
 
 @functools.lru_cache(maxsize=8)  # seeding new ones at every evaluation took 30 us each
-def _envs(task: Task, n: int) -> Any:
-    """Return a vector environment of a task, to be reset."""
-    return make_envs(
-        task.rules,
-        n,
-        task.world.shaping,
-        task.reveal,
-        task.split,
-        stage=task.stage,
-        max_steps=task.world.max_steps,
-    )
+def _envs(world: World, reveal: str, n: int) -> Any:
+    """Return a vector environment of a world, to be reset."""
+    return make_envs(world.rules, n, world.shaping, reveal, "all", max_steps=world.max_steps)
 
 
-def _play(
-    model: BaseAlgorithm, task: Task, envs: Any, problems: Integers, masked: bool
-) -> Episodes:
+def _play(model: BaseAlgorithm, task: Task, problems: Integers, masked: bool) -> Episodes:
     n, max_steps = len(problems), task.world.max_steps
-    observations, _ = envs.reset(options={"problem": problems})
+    envs = _envs(task.world, task.reveal, n)
+    observations, _ = envs.reset(options={"stage": task.stage, "problem": problems})
     tokens = np.full((n, max_steps), -1)
     returns, over = np.zeros(n), np.zeros(n, dtype=np.bool_)
     success, reached_target = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)

@@ -7,16 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.toolarith.evaluation import Episodes
+from agents.toolarith.problems import n_problems, numbers_at
 from toolenv_gym import oracle
-from toolenv_gym.oracle import Task
-from toolenv_gym.rules import Machine
+from toolenv_gym.guidance import plan_length
+from toolenv_gym.oracle import Plan, Task
+from toolenv_gym.rules import START, Machine, Problem, highest_reward, play
 from toolenv_gym.sequences import machines_along
 from toolenv_gym.tokens import ANS, token_name
 
 
 def sample_problems(task: Task, count: int, seed: int) -> npt.NDArray[np.int64]:
     """Return the numbers of random problems of a task, shape (count,)."""
-    return np.random.default_rng(seed).integers(len(task.numbers), size=count)
+    places = np.random.default_rng(seed).integers(n_problems(task), size=count)
+    return numbers_at(task, places)
 
 
 def emitted_tokens(row: npt.NDArray[np.int64]) -> tuple[int, ...]:
@@ -38,7 +41,7 @@ def _row(task: Task, episodes: Episodes, i: int, machine: Machine) -> dict[str, 
     rules = task.rules
     problem = rules.problem_at(task.stage, int(episodes.problems[i]))
     tokens = emitted_tokens(episodes.tokens[i])
-    plan = oracle.best_plan(task, problem)
+    plan = _optimal_plan(task, problem)
     return {
         "stage": str(task.stage),
         "problem": rules.problem_text(problem),
@@ -49,6 +52,21 @@ def _row(task: Task, episodes: Episodes, i: int, machine: Machine) -> dict[str, 
         "reward": f"{episodes.returns[i]:.3f}",
         "optimal plan": f"{_names(plan.tokens)} ({plan.value:.3f})",
     }
+
+
+def _optimal_plan(task: Task, problem: Problem) -> Plan:
+    """Return the problem's own plan if nothing earns more, else the shortest that is best.
+
+    A search finds shorter ones that are right by luck, and takes long at the higher stages.
+    """
+    length = min(plan_length(task.rules, problem), task.world.max_steps)
+    tokens = tuple(task.rules.plan_token(problem, step) for step in range(length))
+    machine, value = START, 0.0
+    for step, token in enumerate(tokens):
+        machine, value, _ = play(task.world, problem, machine, step, token)
+    if value == highest_reward(task.world, problem):
+        return Plan(tokens, value)
+    return oracle.best_plan(task, problem)
 
 
 def _names(tokens: tuple[int, ...]) -> str:

@@ -5,7 +5,6 @@ evaluation, with its scores. A run that goes on from a checkpoint goes on with t
 what was logged after the checkpoint is dropped, as it will come again.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,7 @@ class Checkpoints(BaseCallback):
             score = evaluate(self.model, task, EVALUATION_PROBLEMS, settings.masked)
             for name in ("mean_return", "success_rate", "reached_target_rate"):
                 self.logger.record(f"eval/stage{task.stage}_{name}", getattr(score, name))
-            self._rows.append({"timesteps": self.num_timesteps} | dataclasses.asdict(score))
+            self._rows.append({"timesteps": self.num_timesteps} | score.row)
         self._log()
         write_rows(self._run.evaluations, self._rows)
         save_checkpoint(self.model, self._curriculum, self._run.checkpoint)

@@ -1,6 +1,5 @@
 """The claim, and what falls short of it: learners on ToolArithMemory-v0, one budget of steps."""
 
-import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Sequence
@@ -71,7 +70,7 @@ def run(folder: Path, job: Job) -> list[Row]:
         ]
         rows.append(
             job._asdict()
-            | dataclasses.asdict(score)
+            | score.row
             | {"mastered_at": min(mastered, default=""), "seconds": round(seconds, 1)}
         )
     return rows

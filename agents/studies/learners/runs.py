@@ -1,6 +1,5 @@
 """What each learner reaches with its default settings, in both worlds."""
 
-import dataclasses
 import functools
 import time
 from collections.abc import Iterator, Sequence
@@ -49,7 +48,7 @@ def run(folder: Path, job: Job) -> list[Row]:
     return [
         job._asdict()
         | {"timesteps": model.num_timesteps}
-        | dataclasses.asdict(evaluate(model, task, masked=settings.masked))
+        | evaluate(model, task, masked=settings.masked).row
         | times
         for task in settings.tasks
     ]

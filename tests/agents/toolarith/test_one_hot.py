@@ -18,7 +18,6 @@ from toolenv_gym import worlds
 from toolenv_gym.observation import observation_space
 from toolenv_gym.tokens import ADD, ANS, CTX, EOS, MUL
 
-
 READ = observation_space(worlds.published)
 
 

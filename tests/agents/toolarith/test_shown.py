@@ -12,6 +12,7 @@ from agents.toolarith.explanation import film_episodes
 from agents.toolarith.figures import save_video
 from agents.toolarith.tables import episode_table, score_table
 from toolenv_gym import worlds
+from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
 
 
@@ -23,7 +24,7 @@ def shown(table):
 
 @pytest.mark.parametrize("rules", [worlds.published, worlds.memory])
 def test_tables_say_why_the_published_success_is_not_the_reached_target(rules):
-    score = Score(0, 1_000, 1.06, 1.06, 1.0, 0.1)
+    score = Score(Task(rules, 0), 1_000, 1.06, 1.06, 1.0, 0.1, {0: 1.0})
     episode = {"problem": "6*3 + 6", "target": "24", "graded": "18", "answer": "18"}
     for table in (score_table([score], rules), episode_table([episode], rules)):
         text = shown(table)
