@@ -1,6 +1,6 @@
-"""Train learners on ToolArithMemory-v0, guided and not, with several seeds and one budget.
+"""Train learners on one world, guided and not, with several seeds and one budget.
 
-    python scripts/compare.py --seeds 5
+    python scripts/compare.py --env ToolArithExpression-v0 --seeds 5
 
 A killed comparison goes on where it stopped: finished runs are in the CSV and are not repeated.
 """
@@ -8,21 +8,23 @@ A killed comparison goes on where it stopped: finished runs are in the CSV and a
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from arguments import parse
 from console import job_progress, stop
 
 from agents.common.files import read_rows, write_text
 from agents.studies.comparison.figures import save_figure
-from agents.studies.comparison.runs import BUDGET, VARIANTS, run_comparison
+from agents.studies.comparison.runs import BUDGET, COMPARISONS, run_comparison
 from agents.studies.comparison.tables import comparison_markdown
+from agents.toolarith.settings import WorldName
 
 
 @dataclass
 class CompareSettings:
-    variants: tuple[Literal[tuple(VARIANTS)], ...] = tuple(VARIANTS)  # type: ignore[valid-type]
-    """learners"""
+    env: WorldName = "ToolArithMemory-v0"
+    """id of the world"""
+    variants: tuple[str, ...] = ()
+    """learners, by the names in agents/studies/comparison/runs.py; by default all of the world"""
     seeds: int = 5
     """seeds of each, counted from 0"""
     budget: int = BUDGET
@@ -39,6 +41,12 @@ class CompareSettings:
         for name in ("seeds", "budget", "processes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.env not in COMPARISONS:
+            raise ValueError(f"env must be {' or '.join(COMPARISONS)}, got {self.env}")
+        known = COMPARISONS[self.env].variants
+        self.variants = self.variants or tuple(known)
+        if unknown := [name for name in self.variants if name not in known]:
+            raise ValueError(f"variants of {self.env} are {', '.join(known)}; got {unknown}")
 
 
 def main() -> None:
@@ -49,6 +57,7 @@ def main() -> None:
         settings.runs.mkdir(parents=True, exist_ok=True)
         job_progress(
             run_comparison(
+                settings.env,
                 settings.variants,
                 range(settings.seeds),
                 settings.budget,

@@ -155,6 +155,16 @@ NETWORKS = {
         },
         {"maskable_recurrent_ppo": _READING_PPO},
     ),
+    "context": Network(
+        GruActorCriticPolicy,
+        {"hidden_size": 128, "features_extractor_class": NextTokens},
+        {"maskable_recurrent_ppo": _READING_PPO},
+    ),
+    "lstm": Network(
+        RecurrentActorCriticPolicy,
+        {"lstm_hidden_size": 128, "features_extractor_class": NextTokens},
+        {"maskable_recurrent_ppo": _READING_PPO},
+    ),
     "read_head": Network(
         ReadHeadPolicy, {"hidden_size": 64}, {"maskable_recurrent_ppo": _READING_PPO}
     ),

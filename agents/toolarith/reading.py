@@ -28,10 +28,11 @@ class NextTokens(BaseFeaturesExtractor):
     whose weights would be untrained, nor places that only longer problems fill are read.
 
     :param space: of a world's observations
-    :param window: how many of the context's tokens are read
+    :param window: how many of the context's tokens are read; None for all
     """
 
-    def __init__(self, space: spaces.MultiDiscrete, window: int) -> None:
+    def __init__(self, space: spaces.MultiDiscrete, window: int | None = None) -> None:
+        window = len(space.nvec[CONTEXT]) if window is None else window
         super().__init__(space, (window + 1) * len(SHOWN))
         self._n_places = len(space.nvec) - 1  # without the stage
         self._window = window

@@ -29,7 +29,7 @@ AlgorithmName = Literal[
 ]
 
 CurriculumName = Literal["mixed", "threshold", "published", "guided"]
-NetworkName = Literal["published", "next_tokens", "read_head"]
+NetworkName = Literal["published", "next_tokens", "context", "lstm", "read_head"]
 RevealName = Literal["always", "ahead", "once"]
 
 
@@ -77,8 +77,9 @@ class TrainSettings:
     policy: NetworkName | None = None
     """network of maskable_recurrent_ppo, recurrent_a2c and recurrent_ppo. published: a GRU that
     reads the problem as a bag of tokens; next_tokens: one that reads the first four tokens shown;
-    read_head: one with a read head of its own. By default next_tokens for ToolArithExpression-v0,
-    published for the others"""
+    context: one that reads all of them; lstm: the same with sb3-contrib's LSTMs; read_head: one
+    with a read head of its own. By default next_tokens for ToolArithExpression-v0, published for
+    the others"""
     curriculum: CurriculumName | None = None
     """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
     guided: mixed, and masks lead along a plan, up to ever more last tokens. By default mixed for

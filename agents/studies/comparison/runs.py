@@ -1,4 +1,4 @@
-"""The claim, and what falls short of it: learners on ToolArithMemory-v0, one budget of steps."""
+"""The claim, and what falls short of it: learners on one world, one budget of steps."""
 
 import functools
 import time
@@ -8,17 +8,29 @@ from typing import Any, NamedTuple
 
 from agents.common.files import Row
 from agents.common.parallel import run_missing
-from agents.toolarith.evaluation import evaluate
+from agents.toolarith.evaluation import evaluate, evaluation_tasks
 from agents.toolarith.runs import holds_run, open_run
-from agents.toolarith.settings import TrainSettings
+from agents.toolarith.settings import TrainSettings, WorldName
 from agents.toolarith.training import train
-from toolenv_gym.worlds.published import MAX_STEPS
+from toolenv_gym import worlds
+from toolenv_gym.observation import REVEALS
 
 BUDGET = 500_000  # environment steps
 MASTERED = 0.999  # success rate
 
-# What each learner changes in the default settings.
-VARIANTS: dict[str, dict[str, Any]] = {
+
+class Comparison(NamedTuple):
+    """What is compared in a world.
+
+    :param variants: what each learner changes in the default settings
+    :param problems: how many each task is evaluated on, see :func:`evaluate`
+    """
+
+    variants: dict[str, dict[str, Any]]
+    problems: int | None = None
+
+
+_MEMORY: dict[str, dict[str, Any]] = {
     "guided": {},
     "guided, 64 environments": {"n_envs": 64},
     "guided, sparse reward": {"shaping": 0.0},
@@ -28,8 +40,33 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no guidance, sparse reward": {"curriculum": "mixed", "shaping": 0.0},
     "no guidance, RecurrentA2C": {"algo": "recurrent_a2c", "curriculum": "mixed"},
     "RecurrentPPO with LSTM": {"algo": "recurrent_ppo_lstm"},
-    "PPO on the token history": {"algo": "ppo", "history": MAX_STEPS},
-    "A2C on the token history": {"algo": "a2c", "history": MAX_STEPS},
+    "PPO on the token history": {"algo": "ppo", "history": worlds.memory.MAX_STEPS},
+    "A2C on the token history": {"algo": "a2c", "history": worlds.memory.MAX_STEPS},
+}
+
+# Of what lies ahead four tokens are enough to read; of what stays in place, or goes, all are.
+_NETWORKS = {"always": "context", "ahead": "next_tokens", "once": "context"}
+
+
+def _expression_variants(reveal: str) -> dict[str, dict[str, Any]]:
+    network = {"policy": _NETWORKS[reveal]}
+    variants: dict[str, dict[str, Any]] = {
+        "guided": network,
+        "no guidance": network | {"curriculum": "mixed"},
+        "no guidance, world's masks": network | {"curriculum": "mixed", "masks": True},
+        "LSTM, no guidance": {"policy": "lstm", "curriculum": "mixed"},
+        "PPO on the token history": {"algo": "ppo", "history": worlds.expression.MAX_STEPS},
+    }
+    return {f"{reveal}: {name}": kept | {"reveal": reveal} for name, kept in variants.items()}
+
+
+_EXPRESSION = {
+    name: kept for reveal in REVEALS for name, kept in _expression_variants(reveal).items()
+} | {"always: guided, published network": {"reveal": "always", "policy": "published"}}
+
+COMPARISONS: dict[WorldName, Comparison] = {
+    "ToolArithMemory-v0": Comparison(_MEMORY),
+    "ToolArithExpression-v0": Comparison(_EXPRESSION, problems=20_000),
 }
 
 
@@ -41,42 +78,52 @@ class Job(NamedTuple):
     budget: int
 
 
-def run(folder: Path, job: Job) -> list[Row]:
-    """Train one learner and score it on all problems; return a row for each stage.
+def run(env: WorldName, folder: Path, job: Job) -> list[Row]:
+    """Train one learner and score it on all tasks of its world; return a row for each.
 
+    :param env: id of the world
     :param folder: a run is left in a folder of its own in it, and a killed one goes on
     """
-    out = folder / f"{job.variant.replace(' ', '_').replace(',', '')}_{job.seed}"
+    comparison = COMPARISONS[env]
+    name = "".join(char for char in job.variant if char not in ",:").replace(" ", "_")
+    out = folder / f"{name}_{job.seed}"
     settings = TrainSettings(
-        env="ToolArithMemory-v0",
+        env=env,
         seed=job.seed,
         total_timesteps=job.budget,
         out=out,
         resume=holds_run(out),
         device="cpu",
-        **VARIANTS[job.variant],
+        **comparison.variants[job.variant],
     )
     start = time.process_time()
     with open_run(settings) as training:
         model = train(training, progress_bar=False)
-    seconds = time.process_time() - start
-    rows = []
-    for task in settings.tasks:
-        score = evaluate(model, task, masked=settings.masked)
-        mastered = [
-            row["timesteps"]
-            for row in training.read_evaluations()
-            if row["stage"] == task.stage and row["success_rate"] >= MASTERED
-        ]
-        rows.append(
-            job._asdict()
-            | score.row
-            | {"mastered_at": min(mastered, default=""), "seconds": round(seconds, 1)}
-        )
-    return rows
+    seconds = round(time.process_time() - start, 1)
+    tasks = evaluation_tasks(settings.rules, settings.stages, settings.split, settings.shown)
+    scores = [evaluate(model, task, comparison.problems, settings.masked).row for task in tasks]
+    evaluations = training.read_evaluations()
+    return [
+        job._asdict()
+        | score
+        | {"mastered_at": _mastered_at(evaluations, score), "seconds": seconds}
+        for score in scores
+    ]
+
+
+def _mastered_at(evaluations: Sequence[Row], score: Row) -> int | str:
+    """Return after how many steps a task was first mastered; empty if it never was."""
+    steps = [
+        row["timesteps"]
+        for row in evaluations
+        if all(row.get(key) == score.get(key) for key in ("stage", "split"))
+        and row["success_rate"] >= MASTERED
+    ]
+    return min(steps, default="")
 
 
 def run_comparison(
+    env: WorldName,
     variants: Sequence[str],
     seeds: Sequence[int],
     budget: int,
@@ -87,7 +134,7 @@ def run_comparison(
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
     jobs = [Job(variant, seed, budget) for seed in seeds for variant in variants]
     return run_missing(
-        functools.partial(run, folder),
+        functools.partial(run, env, folder),
         jobs,
         lambda row: Job(row["variant"], row["seed"], row["budget"]),
         file,
