@@ -17,6 +17,7 @@ from agents.studies.comparison.figures import save_figure
 from agents.studies.comparison.runs import BUDGET, COMPARISONS, run_comparison
 from agents.studies.comparison.tables import comparison_markdown
 from agents.toolarith.settings import WorldName
+from toolenv_gym.worlds import WORLDS
 
 
 @dataclass
@@ -35,6 +36,8 @@ class CompareSettings:
     """folder of the runs, with the models"""
     out: Path = Path("runs/comparison.csv")
     """CSV of the results; a table and a figure go beside it as .md and .png"""
+    ceilings: Path = Path("docs/results/ceilings.csv")
+    """CSV of scripts/ceilings.py; what it has of this world is drawn in the figure"""
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
@@ -68,14 +71,16 @@ def main() -> None:
         )
     except (OSError, ValueError) as error:
         stop(error)
+    rules, variants = WORLDS[settings.env], settings.variants
     rows = [
         row
         for row in read_rows(settings.out)
         if row["budget"] == settings.budget and row["seed"] < settings.seeds
     ]
-    markdown = comparison_markdown(rows, settings.variants)
+    markdown = comparison_markdown(rules, rows, variants)
     write_text(settings.out.with_suffix(".md"), markdown)
-    save_figure(rows, settings.variants, settings.out.with_suffix(".png"))
+    ceilings = read_rows(settings.ceilings)
+    save_figure(rules, rows, variants, ceilings, settings.out.with_suffix(".png"))
     print(markdown)
     print(f"Results, table and figure are in {settings.out.with_suffix('')}.csv, .md and .png")
 

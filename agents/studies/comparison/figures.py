@@ -1,34 +1,76 @@
-"""The comparison's success rates at stage 2 as a figure."""
+"""The comparison's success rates as a figure: stage by stage, against what agents can reach."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from agents.common.files import Row, write_atomically
-from agents.common.tables import by_columns
-from toolenv_gym import oracle, worlds
+from agents.studies.comparison.tables import task_rates, task_title, tasks_of
 from toolenv_gym.oracle import Task
-from toolenv_gym.tokens import ADD, MUL, SUB
+from toolenv_gym.rules import Rules
+from toolenv_gym.starts import split_templates
+
+# Kinds of agents whose ceilings are drawn, of those that scripts/ceilings.py computes.
+CEILINGS = {
+    "memoryless": (":", "without memory of its own"),
+    "one sequence a template without register": ("--", "without the register, by operators only"),
+    "without register": ("-", "without the register"),
+}
 
 
-def save_figure(rows: Sequence[Row], variants: Sequence[str], path: Path) -> None:
-    """Draw the success rates at stage 2, a row a learner, a dot a seed."""
-    figure = Figure(figsize=(8, 0.42 * len(variants) + 1.3), layout="constrained")
-    axes = figure.subplots()
-    success = by_columns(rows, ("variant", "stage"), "success_rate")
-    for place, variant in enumerate(variants):
-        rates = [100 * rate for rate in success[variant, 2]]
-        axes.scatter(rates, [place] * len(rates), s=45, alpha=0.5, color="C0", edgecolors="none")
-    without_memory = 100 * oracle.solvable_fraction(Task(worlds.memory, 2), (MUL, ADD, SUB))
-    axes.axvline(without_memory, color="grey", linestyle="--", linewidth=1)
-    axes.text(without_memory + 1, -0.6, "no more without memory", color="grey", va="center")
-    axes.set_yticks(range(len(variants)), variants)
-    axes.set_ylim(len(variants) - 0.5, -1.0)
-    axes.set_xlim(0, 102)
-    axes.set_xlabel("success rate on all problems of stage 2, %")
-    seeds = len({row["seed"] for row in rows})
-    budget = max(row["budget"] for row in rows)
-    axes.set_title(f"ToolArithMemory-v0, stage 2: {seeds} seeds, {budget:,} steps each")
-    axes.spines[["top", "right"]].set_visible(False)
+def save_figure(
+    rules: Rules,
+    rows: Sequence[Row],
+    variants: Sequence[str],
+    ceilings: Sequence[Row],
+    path: Path,
+) -> None:
+    """Draw the success rates, a panel a task, a row a learner, a dot a seed.
+
+    :param rules: those of the world
+    :param rows: of the comparison
+    :param ceilings: rows of ``scripts/ceilings.py``: drawn are those of what is always shown
+    """
+    tasks = tasks_of(rules, rows)
+    size = (3.2 + 1.75 * len(tasks), 0.3 * len(variants) + 1.9)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
+    for task, axes in zip(tasks, panels, strict=True):
+        for place, variant in enumerate(variants):
+            rates = [100 * rate for rate in task_rates(rows, variant, task)]
+            axes.scatter(
+                rates, [place] * len(rates), s=36, alpha=0.5, color="C0", edgecolors="none"
+            )
+        _draw_ceilings(axes, task, ceilings)
+        axes.set(xlim=(-4, 104), title=task_title(task), xticks=(0, 50, 100))
+        axes.title.set_fontsize(10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_axisbelow(True)
+        axes.grid(axis="y", color="0.93")
+    panels[0].set_yticks(range(len(variants)), variants)
+    panels[0].set_ylim(len(variants) - 0.5, -0.5)
+    for style, name in CEILINGS.values():
+        panels[0].plot([], [], color="C1", linestyle=style, label=f"at most {name}")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    seeds, budget = len({row["seed"] for row in rows}), max(row["budget"] for row in rows)
+    figure.suptitle(f"Success rate in %, greedy: up to {seeds} seeds, {budget:,} steps each")
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=120))
+
+
+def _draw_ceilings(axes: Any, task: Task, ceilings: Sequence[Row]) -> None:
+    """Draw the ceilings of a task: means over the templates that it has."""
+    templates = split_templates(task.rules, task.split, task.stage)
+    wanted = ("all",) if len(templates) == 1 else templates
+    for kind, (style, _) in CEILINGS.items():
+        values = [
+            row["success"]
+            for row in ceilings
+            if (row["world"], row["stage"], row["kind"]) == (task.rules.NAME, task.stage, kind)
+            and row["reveal"] in ("any", "always")
+            and row["template"] in wanted
+        ]
+        if values:
+            axes.axvline(100 * np.mean(values), color="C1", linestyle=style, linewidth=1)

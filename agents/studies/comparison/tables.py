@@ -1,40 +1,70 @@
 """The comparison's success rates and costs as a table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from agents.common.files import Row
-from agents.common.tables import by_columns, markdown_table, span
+from agents.common.tables import markdown_table, span
 from agents.studies.comparison.runs import MASTERED
+from toolenv_gym.oracle import Task
+from toolenv_gym.rules import Rules
 
 
-def comparison_markdown(rows: Sequence[Row], variants: Sequence[str]) -> str:
-    """Return the table of all learners for a page."""
+def tasks_of(rules: Rules, rows: Sequence[Row]) -> list[Task]:
+    """Return the tasks that learners of a world were evaluated on, in the order of the rows."""
+    names = dict.fromkeys((row["stage"], row.get("split", "all")) for row in rows)
+    return [Task(rules, stage, split=split) for stage, split in names]
+
+
+def task_title(task: Task) -> str:
+    """Return what a task is called: its stage, and whether it was held out."""
+    return f"stage {task.stage}{', held out' if task.split == 'test' else ''}"
+
+
+def task_rates(rows: Sequence[Row], variant: str, task: Task) -> list[float]:
+    """Return a learner's success rates on a task, one a seed."""
+    return _values(rows, variant, task, "success_rate")
+
+
+def comparison_markdown(rules: Rules, rows: Sequence[Row], variants: Sequence[str]) -> str:
+    """Return the table of all learners for a page.
+
+    The seeds and steps to 99.9 % are those to it at every stage that was trained on.
+    """
+    tasks = tasks_of(rules, rows)
+    trained = [task for task in tasks if task.split != "test"]
     header = [
         "learner",
-        "stage 0",
-        "stage 1",
-        "stage 2",
+        *map(task_title, tasks),
         "seeds with 99.9 %",
         "steps to it",
         "CPU s",
     ]
-    success, mastered_at, seconds = (
-        by_columns(rows, ("variant", "stage"), name)
-        for name in ("success_rate", "mastered_at", "seconds")
-    )
     lines = []
     for variant in variants:
-        rates = [success[variant, stage] for stage in range(3)]
-        solved = sum(min(seed) >= MASTERED for seed in zip(*rates, strict=True))
-        by_seed = zip(*(mastered_at[variant, stage] for stage in range(3)), strict=True)
-        steps = [max(seed) for seed in by_seed if "" not in seed]
+        rates = {task: task_rates(rows, variant, task) for task in tasks}
+        by_seed = zip(*(rates[task] for task in trained), strict=True)
+        solved = [min(seed) >= MASTERED for seed in by_seed]
+        mastered_at = zip(
+            *(_values(rows, variant, task, "mastered_at") for task in trained), strict=True
+        )
+        steps = [max(seed) for seed in mastered_at if "" not in seed]
         lines.append(
             [
                 variant,
-                *(span([100 * rate for rate in stage], ".1f") + " %" for stage in rates),
-                f"{solved} of {len(rates[0])}",
+                *(span([100 * rate for rate in rates[task]], ".1f") + " %" for task in tasks),
+                f"{sum(solved)} of {len(solved)}",
                 span(steps, ",") if steps else "never",
-                span(seconds[variant, 0], ".0f"),
+                span(_values(rows, variant, tasks[0], "seconds"), ".0f"),
             ]
         )
     return markdown_table(header, lines)
+
+
+def _values(rows: Sequence[Row], variant: str, task: Task, column: str) -> list[Any]:
+    return [
+        row[column]
+        for row in rows
+        if (row["variant"], row["stage"], row.get("split", "all"))
+        == (variant, task.stage, task.split)
+    ]
