@@ -14,7 +14,7 @@ from agents.studies.ablation import figures as ablation_figures
 from agents.studies.ablation.runs import variants
 from agents.studies.ablation.tables import ablation_markdown, summarise, unsettled
 from agents.studies.comparison import figures as comparison_figures
-from agents.studies.comparison.runs import BUDGET, VARIANTS
+from agents.studies.comparison.runs import BUDGET, COMPARISONS
 from agents.studies.comparison.tables import comparison_markdown
 from agents.studies.interventions.figures import save_figures
 from agents.studies.interventions.tables import interventions_markdown
@@ -23,6 +23,10 @@ from toolenv_gym.worlds import WORLDS
 
 PAGE = ROOT / "docs" / "published_program.md"
 RESULTS = ROOT / "docs" / "results"
+COMPARISON_FILES = {
+    "ToolArithMemory-v0": "comparison",
+    "ToolArithExpression-v0": "comparison_expression",
+}
 
 
 def test_docstrings():
@@ -105,8 +109,15 @@ def test_the_learning_curves_end_at_the_optimum():
 def draw_figures(ablation, folder):
     """Draw the committed figures anew, from the committed files."""
     ablation_figures.save_figure(ablation, 1_200, folder / "ablation.png")
-    comparison = read_rows(RESULTS / "comparison.csv")
-    comparison_figures.save_figure(comparison, list(VARIANTS), folder / "comparison.png")
+    ceilings = read_rows(RESULTS / "ceilings.csv")
+    for env, name in COMPARISON_FILES.items():
+        comparison_figures.save_figure(
+            WORLDS[env],
+            read_rows(RESULTS / f"{name}.csv"),
+            list(COMPARISONS[env].variants),
+            ceilings,
+            folder / f"{name}.png",
+        )
     save_curves(read_rows(RESULTS / "learning_curves.csv"), folder / "learning_curves.png")
     names = ("interventions", "plans", "probes")
     results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
@@ -146,13 +157,14 @@ def test_the_tables_of_the_performance_page_are_those_of_the_results(monkeypatch
         assert table() in text
 
 
-def test_the_table_of_the_claim_is_that_of_the_results():
-    rows = read_rows(RESULTS / "comparison.csv")
-    table = comparison_markdown(rows, list(VARIANTS))
-    assert table == (RESULTS / "comparison.md").read_text()
+@pytest.mark.parametrize(("env", "name"), COMPARISON_FILES.items())
+def test_the_tables_of_the_claim_are_those_of_the_results(env, name):
+    rows, variants = read_rows(RESULTS / f"{name}.csv"), list(COMPARISONS[env].variants)
+    table = comparison_markdown(WORLDS[env], rows, variants)
+    assert table == (RESULTS / f"{name}.md").read_text()
     assert table in (ROOT / "docs" / "claim.md").read_text()
     jobs = {(row["variant"], row["seed"], row["budget"]) for row in rows}
-    assert jobs == {(variant, seed, BUDGET) for variant in VARIANTS for seed in range(5)}
+    assert jobs == {(variant, seed, BUDGET) for variant in variants for seed in range(5)}
 
 
 def test_the_figures_of_the_claim_are_those_of_the_interventions():
