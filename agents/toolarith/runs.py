@@ -162,8 +162,8 @@ def _saved_names() -> list[str]:
 
 
 def _to_save(settings: TrainSettings) -> dict[str, Any]:
-    """Return settings as they are saved: with the learner's own sizes where none were asked for."""
-    return {name: getattr(settings, name) for name in _saved_names()} | settings.sizes._asdict()
+    """Return settings as they are saved: with what is in force where nothing was asked for."""
+    return {name: getattr(settings, name) for name in _saved_names()} | settings.in_force
 
 
 def _settings_of(saved: Any) -> TrainSettings:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from agents.common.devices import check_device
 from agents.toolarith.algorithms import ALGORITHMS, Sizes, knows_masks
@@ -199,6 +199,21 @@ class TrainSettings:
         given = {name: value for name, value in asked.items() if value is not None}
         usual = {"total_timesteps": DEFAULTS[self.env].total_timesteps}
         return ALGORITHMS[self.algo].sizes._replace(**usual | given)
+
+    @property
+    def in_force(self) -> dict[str, Any]:
+        """By their names, the settings that are the world's or the learner's where none is given.
+
+        All but the curriculum.
+        """
+        reads_any = ALGORITHMS[self.algo].policy_class is None
+        return {
+            "stage": self.stages,
+            "reveal": self.shown,
+            "policy": self.network if reads_any else None,
+            "shaping": self.rules.SHAPING if self.shaping is None else self.shaping,
+            **self.sizes._asdict(),
+        }
 
     @property
     def masked(self) -> bool:

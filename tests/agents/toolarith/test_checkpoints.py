@@ -210,7 +210,7 @@ def test_a_model_is_no_checkpoint(name, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("curriculum", "it must be 0 to 6, got 7"),
+        ("curriculum", "it must be 1 to 7, got 8"),
         ("numpy", "MT19937"),
         ("torch", "integer"),
         ("python", "state"),

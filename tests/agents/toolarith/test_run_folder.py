@@ -17,6 +17,8 @@ from agents.toolarith.runs import find_run, open_run, read_run
 from agents.toolarith.settings import TrainSettings
 
 KIND = "ToolArith-v0_maskable_recurrent_ppo_seed0"
+# What is in force in ToolArith-v0 where nothing is asked for, and so is saved.
+IN_FORCE = {"stage": (0, 1, 2), "reveal": "always", "shaping": 0.2}
 
 
 def begin(settings):
@@ -140,7 +142,7 @@ def test_a_run_that_never_began_leaves_its_folder_free(tmp_path):
     fail(short(out))
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
     fail(short(out), begun=["checkpoint.zip"])
-    assert read_run(out).settings == short(None, history=0)
+    assert read_run(out).settings == short(None, **IN_FORCE, history=0, policy="published")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,8 @@ def test_what_is_no_number_of_steps(asked, text, capsys):
 
 
 def test_a_resumed_run_keeps_its_settings_but_what_is_given_counts(asked, tmp_path):
-    own = short(tmp_path, algo="ppo", stage=(1,), seed=5, curriculum="mixed", history=3)
+    chosen = IN_FORCE | {"stage": (1,), "seed": 5, "curriculum": "mixed", "history": 3}
+    own = short(tmp_path, algo="ppo", **chosen)
     begin(own)
     own.resume = True
     given = ["--out", tmp_path, "--resume"]
