@@ -13,7 +13,7 @@ from running import begin, evaluated_steps, run, short
 from tampering import Bomb, hardly_trained, rewritten
 
 from agents.toolarith import progress
-from agents.toolarith.algorithms import ALGORITHMS, make_model, make_training_env
+from agents.toolarith.algorithms import ALGORITHMS, NETWORKS, make_model, make_training_env
 from agents.toolarith.checkpoints import load_checkpoint, save_checkpoint
 from agents.toolarith.curriculum import GuidedCurriculum, MixedCurriculum, ThresholdCurriculum
 from agents.toolarith.model_files import new_model, saved_timesteps
@@ -61,10 +61,14 @@ def eager(algo, monkeypatch):
         monkeypatch.setitem(ALGORITHMS, algo, learner)
 
 
-@pytest.mark.parametrize("algo", ALGORITHMS)
-def test_a_killed_run_ends_as_one_that_was_not(algo, monkeypatch, kept, tmp_path):
+@pytest.mark.parametrize(
+    ("algo", "env", "policy"),
+    [(algo, "ToolArithMemory-v0", None) for algo in ALGORITHMS]
+    + [("maskable_recurrent_ppo", "ToolArithExpression-v0", network) for network in NETWORKS],
+)
+def test_a_killed_run_ends_as_one_that_was_not(algo, env, policy, monkeypatch, kept, tmp_path):
     eager(algo, monkeypatch)
-    settings = {"algo": algo, "env": "ToolArithMemory-v0", "n_envs": 6, "stage": (0, 2)}
+    settings = {"algo": algo, "env": env, "policy": policy, "n_envs": 6, "stage": (0, 2)}
     settings |= {"evaluate_every": 192, "total_timesteps": 768}
     whole = run(short(tmp_path / "whole", **settings))
     first = min(kept.iterdir(), key=lambda file: int(file.stem))

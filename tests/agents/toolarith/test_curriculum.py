@@ -10,6 +10,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents import GymVecEnv, MaskableRecurrentPPO, ToolArithGruPolicy
 from agents.recurrent.packed import evaluate_packed
+from agents.toolarith.algorithms import make_model, make_training_env
 from agents.toolarith.curriculum import (
     CurriculumCallback,
     GuidedCurriculum,
@@ -183,3 +184,13 @@ def test_a_short_guided_run_passes_what_is_possible_without_the_register():
     model = make_guided(n_envs=128)
     model.learn(330_000, CurriculumCallback(GuidedCurriculum((2,), worlds.memory)))
     assert evaluate(model, Task(worlds.memory, 2)).success_rate > 0.50251
+
+
+def test_a_short_guided_run_plans_by_what_it_reads():
+    algo, task = "maskable_recurrent_ppo", Task(worlds.expression, 1, reveal="ahead")
+    env = make_training_env(algo, "ToolArithExpression-v0", (1,), 64, seed=0, reveal="ahead")
+    model = make_model(algo, env, 0, "cpu", use_masking=True, network="next_tokens")
+    curriculum = GuidedCurriculum((1,), worlds.expression, threshold=0.6, window=100)
+    model.learn(60_000, CurriculumCallback(curriculum))
+    # No agent that uses neither STO nor RCL gets beyond this.
+    assert evaluate(model, task).success_rate > 0.90033333333333
