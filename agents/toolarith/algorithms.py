@@ -149,6 +149,8 @@ class Network:
 
 NETWORKS = {
     "published": Network(ToolArithGruPolicy),
+    # An operator, its digit, and what tells whether a product begins there: that is all that a plan
+    # needs to know of what lies ahead. What lies farther ahead only differs with the depth.
     "next_tokens": Network(
         GruActorCriticPolicy,
         {

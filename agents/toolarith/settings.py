@@ -38,23 +38,36 @@ class WorldDefaults(NamedTuple):
 
     :param guided: whether the learners that know masks are guided by them
     :param split: the templates that are trained on; it cannot be chosen
+    :param networks: by what is revealed
     """
 
     stages: tuple[int, ...]
     guided: bool
     reveal: RevealName
     split: str
-    network: NetworkName
+    networks: dict[RevealName, NetworkName]
     total_timesteps: int
 
 
-_FIRST = WorldDefaults((0, 1, 2), False, "always", "all", "published", 500_000)
+_FIRST = WorldDefaults(
+    (0, 1, 2),
+    False,
+    "always",
+    "all",
+    {"always": "published", "ahead": "published", "once": "published"},
+    500_000,
+)
 
 DEFAULTS: dict[str, WorldDefaults] = {
     "ToolArith-v0": _FIRST,
     "ToolArithMemory-v0": _FIRST._replace(guided=True),
     "ToolArithExpression-v0": WorldDefaults(
-        (0, 1, 2, 3), True, "ahead", "train", "next_tokens", 800_000
+        (0, 1, 2, 3),
+        True,
+        "ahead",
+        "train",
+        {"always": "read_head", "ahead": "next_tokens", "once": "context"},
+        800_000,
     ),
 }
 
@@ -78,8 +91,8 @@ class TrainSettings:
     """network of maskable_recurrent_ppo, recurrent_a2c and recurrent_ppo. published: a GRU that
     reads the problem as a bag of tokens; next_tokens: one that reads the first four tokens shown;
     context: one that reads all of them; lstm: the same with sb3-contrib's LSTMs; read_head: one
-    with a read head of its own. By default next_tokens for ToolArithExpression-v0, published for
-    the others"""
+    with a read head of its own. By default, for ToolArithExpression-v0, next_tokens with --reveal
+    ahead, read_head with always and context with once; published for the others"""
     curriculum: CurriculumName | None = None
     """mixed: all stages at once; threshold: one joins in at 50 % success; published: by tens;
     guided: mixed, and masks lead along a plan, up to ever more last tokens. By default mixed for
@@ -181,8 +194,8 @@ class TrainSettings:
 
     @property
     def network(self) -> NetworkName:
-        """The network asked for, or the one for the world."""
-        return self.policy or DEFAULTS[self.env].network
+        """The network asked for, or the one for what the world reveals."""
+        return self.policy or DEFAULTS[self.env].networks[self.shown]
 
     @property
     def tasks(self) -> list[Task]:

@@ -190,7 +190,8 @@ def test_a_short_guided_run_plans_by_what_it_reads():
     algo, task = "maskable_recurrent_ppo", Task(worlds.expression, 1, reveal="ahead")
     env = make_training_env(algo, "ToolArithExpression-v0", (1,), 64, seed=0, reveal="ahead")
     model = make_model(algo, env, 0, "cpu", use_masking=True, network="next_tokens")
+    model.lr_schedule = lambda _: 3e-3
     curriculum = GuidedCurriculum((1,), worlds.expression, threshold=0.6, window=100)
-    model.learn(60_000, CurriculumCallback(curriculum))
+    model.learn(60 * 1_024, CurriculumCallback(curriculum))
     # No agent that uses neither STO nor RCL gets beyond this.
     assert evaluate(model, task).success_rate > 0.90033333333333

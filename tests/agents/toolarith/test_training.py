@@ -229,6 +229,9 @@ def test_defaults_of_the_expressions():
     assert [(task.stage, task.reveal, task.split) for task in settings.tasks] == [
         (stage, "ahead", "train") for stage in range(4)
     ]
+    by_reveal = {"always": "read_head", "ahead": "next_tokens", "once": "context"}
+    for reveal, network in by_reveal.items():
+        assert TrainSettings(env=settings.env, reveal=reveal).network == network
     assert settings.network == "next_tokens"
     assert settings.sizes.total_timesteps == 800_000
     asked = TrainSettings(env=settings.env, reveal="once", policy="published", stage=(1,))
