@@ -11,12 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from toolenv_gym.oracle import Task
+from toolenv_gym.rules import Rules
 from toolenv_gym.starts import split_templates
 
 EXHAUSTIVE = 270_000  # a task with up to so many problems is evaluated on all of them
 SAMPLE = 100_000  # one with more, on a sample of about so many
 
 Integers = npt.NDArray[np.int64]
+
+
+def has_templates(rules: Rules) -> bool:
+    """Tell whether a world has several templates at some stage."""
+    return any(rules.n_templates(stage) > 1 for stage in range(rules.N_STAGES))
 
 
 def templates_of(task: Task) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
 """Scores and episodes as tables for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from agents.toolarith.evaluation import Score
+from agents.toolarith.problems import has_templates
 from toolenv_gym.rules import Rules
 from toolenv_gym.worlds import published
 
@@ -13,6 +14,11 @@ PUBLISHED_GRADING = (
     "program does: the best agent has success 100 % and reaches the described target only where "
     "the two happen to be equal; in ToolArithMemory-v0 they are the same."
 )
+SPLITS = (
+    "split: train, the templates to train on; test, those held out from training, at the highest "
+    "stages all; all, both"
+)
+SAMPLED = "~ of a fixed sample, with as many problems of each template"
 
 
 def score_table(
@@ -20,37 +26,61 @@ def score_table(
     rules: Rules,
     title: str = "Exact greedy evaluation over all problems",
 ) -> Table:
-    """Return scores against the oracle, a row a stage.
+    """Return scores against the oracle, a row each.
+
+    A column is left out where it would say nothing in the world: the split where there is but one,
+    returns where they are the success, the target reached where it is the one that is graded.
 
     :param rules: those of the world: the caption says why its two targets differ, if they do
     """
+    columns = _columns(scores, rules)
     table = Table(title=title)
-    for column in (
-        "stage",
-        "problems",
-        "mean return",
-        "optimum",
-        "of optimum",
-        "success",
-        "reached target",
-    ):
-        table.add_column(column, justify="right")
-    for score in scores:
-        table.add_row(
-            str(score.stage),
-            f"{score.problems:,}",
-            f"{score.mean_return:.6f}",
-            f"{score.optimum:.6f}",
-            f"{score.normalized_return:.3%}",
-            f"{score.success_rate:.3%}",
-            f"{score.reached_target_rate:.3%}",
-        )
-    table.caption = (
-        "success: answered the graded target; reached target: answered the described one"
-    )
-    if rules is published:
-        table.caption += f"\n{PUBLISHED_GRADING}"
+    for name in columns:
+        table.add_column(name, justify="right")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    table.caption = "\n".join(_captions(scores, rules))
     return table
+
+
+def _columns(scores: Sequence[Score], rules: Rules) -> dict[str, list[str]]:
+    columns = {"stage": [str(score.stage) for score in scores]}
+    if len(rules.SPLITS) > 1:
+        columns["split"] = [score.task.split for score in scores]
+    columns["problems"] = [
+        f"{'~' if score.is_sample else ''}{score.problems:,}" for score in scores
+    ]
+    if rules.SHAPING:
+        columns["mean return"] = [f"{score.mean_return:.6f}" for score in scores]
+        columns["optimum"] = [f"{score.optimum:.6f}" for score in scores]
+        columns["of optimum"] = [f"{score.normalized_return:.3%}" for score in scores]
+    columns["success"] = [f"{score.success_rate:.3%}" for score in scores]
+    if not rules.SHAPING:
+        columns["optimum"] = [f"{score.optimum:.3%}" for score in scores]
+    if has_templates(rules):
+        lowest = [min(score.success_by_template.values()) for score in scores]
+        columns["lowest template"] = [f"{rate:.3%}" for rate in lowest]
+    if _grades_another(rules):
+        columns["reached target"] = [f"{score.reached_target_rate:.3%}" for score in scores]
+    return columns
+
+
+def _captions(scores: Sequence[Score], rules: Rules) -> Iterator[str]:
+    if _grades_another(rules):
+        yield "success: answered the graded target; reached target: answered the described one"
+    else:
+        yield "success: answered the target"
+    if len(rules.SPLITS) > 1:
+        yield SPLITS
+    if any(score.is_sample for score in scores):
+        yield SAMPLED
+    if rules is published:
+        yield PUBLISHED_GRADING
+
+
+def _grades_another(rules: Rules) -> bool:
+    """Tell whether a world grades another target than the one that it describes."""
+    return any(rules.graded_text(rules.problem_at(stage, 0)) for stage in range(rules.N_STAGES))
 
 
 def episode_table(rows: Sequence[dict[str, str]], rules: Rules) -> Table:

@@ -7,6 +7,7 @@ import pytest
 
 from agents.toolarith import problems
 from agents.toolarith.problems import (
+    has_templates,
     n_problems,
     numbers_at,
     played_count,
@@ -80,3 +81,7 @@ def test_a_sample_is_fixed():
     recorded = np.random.default_rng(0).choice(10_000, 1_000, replace=False)
     (sample,) = problem_batches(Task(worlds.memory, 1), 1_000, 1_000)
     np.testing.assert_array_equal(sample, recorded)
+
+
+def test_which_worlds_have_templates():
+    assert [has_templates(rules) for rules in worlds.WORLDS.values()] == [False, False, True]

@@ -33,6 +33,30 @@ def test_tables_say_why_the_published_success_is_not_the_reached_target(rules):
         assert (says_why, names_the_other) == (rules is worlds.published,) * 2
 
 
+def test_columns_that_would_say_nothing_are_left_out():
+    told = {"mean return", "of optimum"}
+    for rules, columns in (
+        (worlds.published, {*told, "reached target"}),
+        (worlds.memory, told),
+        (worlds.expression, {"split", "lowest template"}),
+    ):
+        score = Score(Task(rules, 0), 10, 0.5, 1.0, 0.5, 0.5, {0: 1.0, 1: 0.25, 2: 0.25})
+        given = {column.header for column in score_table([score], rules).columns}
+        assert given == {"stage", "problems", "optimum", "success", *columns}
+
+
+def test_the_table_of_a_world_with_splits():
+    whole = Score(
+        Task(worlds.expression, 2, split="train"), 200_000, 0.5, 1.0, 0.5, 0.5, {0: 1.0, 2: 0.125}
+    )
+    sample = Score(Task(worlds.expression, 5, split="test"), 729, 0.75, 1.0, 0.75, 0.75, {0: 0.75})
+    text = shown(score_table([whole, sample], worlds.expression))
+    assert "│ 2 │ train │ 200,000 │ 50.000% │ 100.000% │ 12.500% │" in text
+    assert "│ 5 │ test │ ~729 │ 75.000% │ 100.000% │ 75.000% │" in text
+    assert "~ of a fixed sample" in text
+    assert "~ of" not in shown(score_table([whole], worlds.expression))
+
+
 def test_the_film_of_three_episodes_is_short(tmp_path):
     """Three episodes of seven tokens, as explain.py films them: at most a quarter of a minute."""
     plan = (MUL, ADD, STO, MUL, RCL, SUB, ANS)
