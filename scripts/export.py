@@ -16,6 +16,7 @@ from saved import SavedModelSettings
 
 from agents.recurrent.export import OnnxPolicy, export_onnx
 from agents.toolarith.evaluation import greedy_episodes
+from agents.toolarith.problems import EXHAUSTIVE, played_count, problem_batches
 
 
 @dataclass
@@ -39,14 +40,15 @@ def main() -> None:
         print(f"{settings.file} is written")
         exported = OnnxPolicy(settings.file, model.observation_space)
         for task in tasks:
-            problems = task.numbers
+            (problems,) = problem_batches(task, played_count(task), EXHAUSTIVE)
             players: tuple[Any, ...] = (model, exported)
             tokens, others = (
                 greedy_episodes(player, task, problems, settings.masks).tokens for player in players
             )
             different = int((tokens != others).any(axis=1).sum())
             played = f"{different:,} of {len(problems):,} problems played otherwise"
-            print(f"stage {task.stage}: {played}")
+            split = "" if task.split == "all" else f" of split {task.split}"
+            print(f"stage {task.stage}{split}: {played}")
             differences += different
     except (OSError, ValueError) as error:
         stop(error)

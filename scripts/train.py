@@ -13,18 +13,21 @@ from contextlib import ExitStack
 from arguments import parse
 from console import stop, wide_console
 from rich.console import Console
+from scoring import score_each
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.common.files import write_rows, write_text
 from agents.common.interrupts import StopOnSignal
 from agents.toolarith.curriculum import Curriculum
-from agents.toolarith.evaluation import evaluate, greedy_episodes
+from agents.toolarith.evaluation import evaluation_tasks, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
 from agents.toolarith.figures import evaluations_of, save_curves
 from agents.toolarith.model_files import saved_timesteps
+from agents.toolarith.problems import has_templates
 from agents.toolarith.runs import Run, describe_start, find_run, open_run
 from agents.toolarith.settings import TrainSettings
 from agents.toolarith.tables import episode_table, score_table
+from agents.toolarith.template_figure import save_template_figure
 from agents.toolarith.training import learn, prepare
 
 EPISODES = 5  # shown a stage, at the end
@@ -88,9 +91,10 @@ def say(text: str) -> None:
 
 
 def report(model: BaseAlgorithm, run: Run) -> None:
-    """Evaluate the trained agent exactly; write and print scores and some episodes."""
+    """Evaluate the trained agent; write, draw and print scores and some episodes."""
     settings = run.settings
-    scores = [evaluate(model, task, masked=settings.masked) for task in settings.tasks]
+    tasks = evaluation_tasks(settings.rules, settings.stages, settings.split, settings.shown)
+    scores = score_each(model, tasks, settings.masked)
     trained = {
         "env": settings.env,
         "algo": settings.algo,
@@ -99,9 +103,11 @@ def report(model: BaseAlgorithm, run: Run) -> None:
         "timesteps": model.num_timesteps,
     }
     save_curves(evaluations_of([run]), run.folder / "learning_curve.png")
+    if has_templates(settings.rules):
+        save_template_figure(scores, run.folder / "templates.png")
     episodes = [
         row
-        for task in settings.tasks
+        for task in tasks
         for row in explain_episodes(
             task,
             greedy_episodes(model, task, sample_problems(task, EPISODES, seed=0), settings.masked),

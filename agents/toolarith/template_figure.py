@@ -74,12 +74,13 @@ def _operators(rules: Rules, stage: int, number: int) -> Operators:
     return tuple(token for token in shown if token in SYMBOLS)
 
 
-def save_template_figure(scores: Sequence[Score], title: str, path: Path) -> None:
+def save_template_figure(scores: Sequence[Score], path: Path) -> None:
     """Draw the success rates by template, a panel a stage.
 
-    :param scores: of one world. Those of a stage together fill its panel
+    :param scores: of one agent in one world. Those of a stage together fill its panel
     """
     rules = scores[0].task.rules
+    title = f"{rules.NAME}, reveal {scores[0].task.reveal}: success by template"
     rates: dict[int, dict[int, float]] = {}
     for score in scores:
         rates.setdefault(score.stage, {}).update(score.success_by_template)

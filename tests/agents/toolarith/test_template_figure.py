@@ -53,7 +53,7 @@ def test_a_hundred_per_cent_is_said_only_of_all():
 
 def test_the_picture_is_whole_or_not_there(tmp_path, monkeypatch):
     file = tmp_path / "templates.png"
-    save_template_figure(scores_of(range(6)), "all stages", file)
+    save_template_figure(scores_of(range(6)), file)
     with Image.open(file) as picture:
         assert min(picture.size) > 1_000
     before = file.read_bytes()
@@ -64,7 +64,7 @@ def test_the_picture_is_whole_or_not_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(OSError, match="the disk is gone"):
-        save_template_figure(scores_of([0]), "one stage", file)
+        save_template_figure(scores_of([0]), file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 
@@ -72,7 +72,7 @@ def test_the_picture_is_whole_or_not_there(tmp_path, monkeypatch):
 def test_cells_are_dark_where_little_succeeds(tmp_path):
     means = []
     for rate in (0.0, 0.5, 1.0):
-        save_template_figure(scores_of([0], rate), "stage 0", tmp_path / "templates.png")
+        save_template_figure(scores_of([0], rate), tmp_path / "templates.png")
         with Image.open(tmp_path / "templates.png") as picture:
             means.append(np.asarray(picture.convert("L")).mean())
     assert means == sorted(set(means))
