@@ -127,41 +127,19 @@ def best_plan(task: Task, problem: Problem, tokens: Sequence[int] = TOOL_TOKENS)
     return best
 
 
-def best_returns(
-    task: Task, tokens: Sequence[int] = TOOL_TOKENS, numbers: Integers | None = None
-) -> Rewards:
+def best_returns(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Rewards:
     """Return the best return of every problem, in the order of their numbers.
 
     :param tokens: the tokens that a plan may use before its ``[ANS]``
-    :param numbers: of the problems, shape (n,); by default all
-    :return: float64, shape (n,), read-only
+    :return: float64, shape (number of problems,), read-only
     """
-    if numbers is not None:
-        return _search(task, _usable(tokens), numbers)
     return _best_returns(task, _usable(tokens))
 
 
 @functools.lru_cache(maxsize=32)
 def _best_returns(task: Task, usable: tuple[int, ...]) -> Rewards:
-    return _search(task, usable, task.numbers)
-
-
-def _search(task: Task, usable: tuple[int, ...], numbers: Integers) -> Rewards:
-    if usable == TOOL_TOKENS:  # their own plans first
-        stages = np.full(len(numbers), task.stage)
-        n_templates = task.rules.n_templates(task.stage)
-        per_template = task.rules.n_problems(task.stage) // n_templates
-        firsts = [task.rules.problem_at(task.stage, t * per_template) for t in range(n_templates)]
-        plans = np.array(
-            [
-                [task.rules.plan_token(problem, step) for step in range(task.world.max_steps)]
-                for problem in firsts
-            ]
-        )
-        tokens = plans[numbers // per_template]
-        returns = play_sequences(task.world, stages, numbers, tokens).returns
-    else:
-        returns = np.zeros(len(numbers))
+    numbers = task.numbers
+    returns = np.zeros(len(numbers))
     settings = task.world.shaping, task.world.max_steps
     for length in range(task.world.max_steps):
         tree = _sequences(task, length, usable)
