@@ -39,8 +39,10 @@ class Rules(Protocol):
 
     Each stage has one template or more, and all problems of a template are planned alike. Problems
     are numbered from 0 in each stage, template by template, each with as many of them; those of one
-    stage differ in what is shown. A reset draws a stage uniformly from those set, and a problem
-    uniformly from those of its templates that the split admits.
+    stage differ in what is shown. A template says what is asked for, not what tokens do: the
+    machine runs alike on the first problems of all templates of a stage, on the second ones, and so
+    on. A reset draws a stage uniformly from those set, and a problem uniformly from those of its
+    templates that the split admits.
     """
 
     __name__: str
