@@ -205,6 +205,18 @@ def by_template(task: Task, returns: Rewards) -> Rewards:
     return means
 
 
+def best_template_returns(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Rewards:
+    """Return the means over the problems of each template of :func:`best_returns`, by full search.
+
+    :return: float64, shape (templates of the task,)
+    """
+    graph = reachable(task.rules, task.stage, task.world.max_steps - 1, _usable(tokens))
+    nodes = range(len(graph.parents))
+    sums = tally(task.world, task.stage, task.templates, graph, sets=[nodes]).by_set[:, 0]
+    means: Rewards = sums / problems_per_template(task.rules, task.stage)
+    return means
+
+
 def best_fixed_sequence(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Plan:
     """Return a shortest sequence of tokens with the best mean return over all problems.
 
@@ -273,9 +285,14 @@ def random_returns(task: Task, admitted: bool = False) -> Rewards:
     return sums / problems_per_template(task.rules, task.stage)
 
 
-@functools.lru_cache(maxsize=8)
 def survey(task: Task) -> tuple[Graph, Tally]:
     """Return all that sequences lead to, and what it earns; the mixtures are the random agents."""
+    settings = task.world.max_steps, task.world.shaping
+    return _survey(Task(task.rules, task.stage, *settings, split=task.split))
+
+
+@functools.lru_cache(maxsize=8)
+def _survey(task: Task) -> tuple[Graph, Tally]:
     graph = reachable(task.rules, task.stage, task.world.max_steps - 1, TOOL_TOKENS)
     weights = np.stack([_answer_rates(task, graph, admitted) for admitted in (False, True)], axis=1)
     return graph, tally(task.world, task.stage, task.templates, graph, weights)

@@ -59,6 +59,20 @@ class Graph(NamedTuple):
                 node = int(self.following[node, TOOL_TOKENS.index(token)])
         return node
 
+    def pruned(self, nodes: Iterable[int]) -> tuple["Graph", dict[int, int]]:
+        """Return the graph of some nodes and those on the way to them, and their new numbers."""
+        kept = {0}
+        for node in nodes:
+            while node not in kept:
+                kept.add(node)
+                node = int(self.parents[node])
+        order = sorted(kept)
+        numbers = dict(zip(order, range(len(order)), strict=True))
+        parents = np.array([numbers[int(self.parents[node])] for node in order])
+        others = [[numbers.get(after, UNKNOWN) for after in row] for row in self.following.tolist()]
+        rest = (self.tokens[order], self.lengths[order], self.effective[order])
+        return Graph(parents, *rest, np.array(others)[order]), numbers
+
 
 @functools.lru_cache(maxsize=64)
 def reachable(rules: Rules, stage: int, longest: int, tokens: tuple[int, ...]) -> Graph:
