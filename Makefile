@@ -4,7 +4,7 @@ READY := .venv/ready
 WORLDS := ToolArith-v0 ToolArithMemory-v0
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint oracle seeds curves reproduce ablate compare interventions learners \
+.PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions learners \
 	policy-defaults bench bench-published
 
 help: ## this list; every other target sets up .venv first
@@ -25,6 +25,9 @@ lint: $(READY) ## check style, layers and types
 
 oracle: $(READY) ## print the exact reference scores
 	$(BIN)/python -m toolenv_gym.oracle
+
+ceilings: $(READY) ## compute what agents of each kind can reach (five minutes)
+	$(BIN)/python scripts/ceilings.py --out docs/results/ceilings.csv $(ARGS)
 
 reproduce: $(READY) ## run the published program as published
 	$(BIN)/python scripts/reproduce.py $(ARGS)

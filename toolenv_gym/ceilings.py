@@ -1,0 +1,86 @@
+"""All ceilings of a stage: what agents of each kind can reach, by template too.
+
+Success rate and mean return are each the highest that an agent of the kind can have; where
+milestones are rewarded, these may be two agents.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolenv_gym.memoryless import memoryless
+from toolenv_gym.oracle import (
+    Task,
+    best_fixed_sequence,
+    best_returns,
+    best_template_returns,
+    best_template_sequences,
+    by_template,
+    random_returns,
+    sequence_returns,
+)
+from toolenv_gym.rules import Rules
+from toolenv_gym.tokens import ADD, MUL, SUB
+
+Rewards = npt.NDArray[np.float64]
+
+WITHOUT_REGISTER = (MUL, ADD, SUB)
+ANY = "any"  # the ceiling does not depend on what is shown
+
+# What holds whatever is shown, as the mean returns on each template.
+KINDS: dict[str, Callable[[Task], Rewards]] = {
+    "random": random_returns,
+    "random among admitted": lambda task: random_returns(task, admitted=True),
+    "one sequence for all": lambda task: sequence_returns(
+        task, [best_fixed_sequence(task).tokens] * len(task.templates)
+    ),
+    "one sequence a template without register": lambda task: np.array(
+        [plan.value for plan in best_template_sequences(task, WITHOUT_REGISTER)]
+    ),
+    "without register": lambda task: best_template_returns(task, WITHOUT_REGISTER),
+    "optimum": lambda task: by_template(task, best_returns(task)),
+}
+
+# What depends on it.
+MEMORYLESS_KINDS: dict[str, Callable[[Task], Rewards]] = {
+    "memoryless": lambda task: _exact(task, "none"),
+    "memoryless with masks": lambda task: _exact(task, "applied"),
+    "memoryless seeing masks": lambda task: _exact(task, "seen"),
+}
+
+
+def _exact(task: Task, masks: Any) -> Rewards:
+    ceiling = memoryless(task, masks)
+    if not ceiling.exact:
+        raise ArithmeticError(f"only a lower bound is known of {task} with masks {masks}")
+    return ceiling.by_template
+
+
+def ceilings(rules: Rules, stage: int) -> Iterator[dict[str, Any]]:
+    """Yield the ceilings of a stage as rows of a table, with the world's default settings.
+
+    :return: world, stage, reveal, kind (of agent), template (its number, or ``"all"``), success
+        (rate, 0 to 1) and mean_return
+    """
+    for reveal in (ANY, *rules.REVEALS):
+        kinds = KINDS if reveal == ANY else MEMORYLESS_KINDS
+        task = Task(rules, stage, reveal="always" if reveal == ANY else reveal)
+        for kind, mean_returns in kinds.items():
+            returns = mean_returns(task)
+            success = mean_returns(task.sparse) if rules.SHAPING else returns
+            templates: list[int | str] = ["all"]
+            if len(returns) > 1:
+                templates += task.templates
+                success, returns = (np.array([v.mean(), *v]) for v in (success, returns))
+            for template, rate, mean in zip(templates, success, returns, strict=True):
+                yield {
+                    "world": rules.NAME,
+                    "stage": stage,
+                    "reveal": reveal,
+                    "kind": kind,
+                    "template": template,
+                    "success": round(float(rate), 14),
+                    "mean_return": round(float(mean), 14),
+                }
