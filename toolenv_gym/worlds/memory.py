@@ -5,7 +5,7 @@ read head, which takes the digits shown from the left, each once. ``[MUL]`` sets
 accumulator to the product of the next two digits; else ``[MUL]``, ``[ADD]`` and ``[SUB]`` combine
 it with the memory if that is full, which empties it, or else with the next digit. ``[STO]`` moves
 the accumulator into the memory, ``[RCL]`` exchanges the two. ``[ANS]`` submits the accumulator, and
-the target described is the one graded. Stage 2 cannot be solved in general without the memory.
+the target described is the one graded. Stage 2 cannot be solved in general without that register.
 """
 
 from toolenv_gym.rules import Machine

@@ -5,7 +5,8 @@ an empty accumulator to a*b, and multiplies a full one by d; ``[ADD]`` adds c, `
 d. ``[STO]`` stores nothing but sets the flag, with which at stage 2 ``[SUB]`` subtracts e instead,
 and ``[RCL]`` sets the accumulator to d*e. ``[ANS]`` submits the accumulator. The target that is
 graded is one milestone short of the one described: a*b, then a*b + c, then (a*b + c) - d. So the
-same few tokens are optimal on every problem of a stage, and memory is never rewarded.
+same few tokens are optimal on every problem of a stage, and neither the register nor memory
+is ever rewarded.
 """
 
 from toolenv_gym.rules import Machine

@@ -18,8 +18,10 @@ from toolenv_gym.tokens import ADD, MUL, SUB
 
 def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     """Draw one figure for each kind of result."""
-    without_memory = oracle.solvable_fraction(STUDIED, (MUL, ADD, SUB))
-    save_intervention_figure(results["interventions"], without_memory, folder / "interventions.png")
+    without_register = oracle.solvable_fraction(STUDIED, (MUL, ADD, SUB))
+    save_intervention_figure(
+        results["interventions"], without_register, folder / "interventions.png"
+    )
     stages = sorted({row["stage"] for row in results["plans"]})
     trees = {s: token_tree([row for row in results["plans"] if row["stage"] == s]) for s in stages}
     models = len({row["model"] for row in results["plans"]})
@@ -28,12 +30,12 @@ def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     save_probe_figure(results["probes"], digit_ceiling(STUDIED.stage), folder / "probes.png")
 
 
-def save_intervention_figure(rows: Sequence[Row], without_memory: float, path: Path) -> None:
+def save_intervention_figure(rows: Sequence[Row], without_register: float, path: Path) -> None:
     """Draw how often each intervention lets agents succeed, and leaves their tokens as they were.
 
     A bar is a mean, a dot a model.
 
-    :param without_memory: success rate that no agent exceeds without STO and RCL
+    :param without_register: success rate that no agent exceeds without STO and RCL
     """
     keys = list(by_columns(rows, ("intervention", "detail"), "success_rate"))
     size = (11, 1.8 + 0.29 * len(keys))
@@ -54,11 +56,11 @@ def save_intervention_figure(rows: Sequence[Row], without_memory: float, path: P
         axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:.0%}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
-    columns[0].axvline(without_memory, color="firebrick", ls="--", lw=1.2)
+    columns[0].axvline(without_register, color="firebrick", ls="--", lw=1.2)
     columns[0].text(
-        without_memory,
+        without_register,
         -0.75,
-        f"most without memory: {without_memory:.3%}",
+        f"most without the register: {without_register:.3%}",
         color="firebrick",
         ha="center",
         fontsize=9,

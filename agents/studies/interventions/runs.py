@@ -37,7 +37,7 @@ from toolenv_gym.worlds import memory
 from toolenv_gym.worlds.five_digits import N_STAGES, shown_digits
 
 WORLD = memory.NAME
-STUDIED = Task(memory, stage=2)  # the task that cannot be solved without memory
+STUDIED = Task(memory, stage=2)  # the task that cannot be solved without the register
 BATCH = 5_000  # episodes played side by side; more of them do not fit a processor's cache
 SEED = 0  # of the order of the problems, the sample to probe and the random tokens
 
