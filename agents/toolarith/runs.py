@@ -7,7 +7,8 @@ It holds
 - ``evaluations.csv``: greedy scores on a fixed sample of problems, up to the last checkpoint
 - ``progress.csv`` and TensorBoard events: the log (:mod:`agents.toolarith.progress`)
 - ``model.zip``: the finished model
-- ``scores.csv``, ``episodes.txt`` and ``learning_curve.png``: what it came to
+- ``scores.csv``, ``episodes.txt``, ``learning_curve.png`` and, where the world has templates,
+  ``templates.png``: what it came to
 - ``run.lock``, while a process writes into it
 """
 

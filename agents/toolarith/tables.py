@@ -14,25 +14,26 @@ PUBLISHED_GRADING = (
     "program does: the best agent has success 100 % and reaches the described target only where "
     "the two happen to be equal; in ToolArithMemory-v0 they are the same."
 )
-SPLITS = (
-    "split: train, the templates to train on; test, those held out from training, at the highest "
-    "stages all; all, both"
-)
-SAMPLED = "~ of a fixed sample, with as many problems of each template"
+EXACT = "Exact greedy evaluation over all problems"
+SAMPLED = "Greedy evaluation over all problems, or (~) a fixed sample with as many of each template"
+SPLITS = {
+    "train": "train: the templates to train on",
+    "test": "test: those held out from training",
+    "all": "all: those to train on and those held out",
+}
 
 
-def score_table(
-    scores: Sequence[Score],
-    rules: Rules,
-    title: str = "Exact greedy evaluation over all problems",
-) -> Table:
+def score_table(scores: Sequence[Score], rules: Rules, title: str | None = None) -> Table:
     """Return scores against the oracle, a row each.
 
     A column is left out where it would say nothing in the world: the split where there is but one,
     returns where they are the success, the target reached where it is the one that is graded.
 
     :param rules: those of the world: the caption says why its two targets differ, if they do
+    :param title: by default it says whether all problems were played
     """
+    if title is None:
+        title = SAMPLED if any(score.is_sample for score in scores) else EXACT
     columns = _columns(scores, rules)
     table = Table(title=title)
     for name in columns:
@@ -71,9 +72,7 @@ def _captions(scores: Sequence[Score], rules: Rules) -> Iterator[str]:
     else:
         yield "success: answered the target"
     if len(rules.SPLITS) > 1:
-        yield SPLITS
-    if any(score.is_sample for score in scores):
-        yield SAMPLED
+        yield "; ".join(dict.fromkeys(SPLITS[score.task.split] for score in scores))
     if rules is published:
         yield PUBLISHED_GRADING
 

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from agents.toolarith.algorithms import make_model, make_training_env
 from agents.toolarith.evaluation import evaluate, evaluation_tasks, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
 from toolenv_gym import worlds
@@ -94,6 +95,28 @@ def test_a_reader_of_what_lies_ahead_solves_every_stage(stage):
     assert sum(seen) == score.problems == n_templates * -(-100 // n_templates)
     if stage > 0:  # who is shown all, and reads only its beginning, begins again and again
         assert evaluate(Reader(), Task(expression, stage), problems=100).success_rate < 0.5
+
+
+@pytest.mark.parametrize(
+    ("algo", "history", "reveal"),
+    [("ppo", 5, "ahead"), ("recurrent_ppo_lstm", 1, "once"), ("maskable_ppo", 12, "always")],
+)
+def test_learners_are_shown_the_same_in_training_and_evaluation(algo, history, reveal):
+    """An untrained learner plays in its own training environment as it does here."""
+    shown = {"history": history, "reveal": reveal, "split": "train"}
+    env = make_training_env(algo, expression.NAME, (1,), n_envs=1, seed=0, **shown)
+    model = make_model(algo, env, seed=0, device="cpu")
+    task = Task(expression, 1, reveal=reveal, split="train")
+    problems = sample_problems(task, 8, seed=0)
+    episodes = greedy_episodes(model, task, problems)
+    for problem, tokens in zip(problems, episodes.tokens, strict=True):
+        env.set_options({"problem": problem})
+        observation, state, start, played, done = env.reset(), None, np.array([True]), [], [False]
+        while not done[0]:
+            action, state = model.predict(observation, state, start, deterministic=True)
+            observation, _, done, _ = env.step(action)
+            played, start = [*played, action[0]], np.array([False])
+        assert tokens[tokens >= 0].tolist() == played
 
 
 def test_the_split_is_played_and_who_never_stores_fails_where_it_is_needed():

@@ -53,8 +53,11 @@ def test_the_table_of_a_world_with_splits():
     text = shown(score_table([whole, sample], worlds.expression))
     assert "│ 2 │ train │ 200,000 │ 50.000% │ 100.000% │ 12.500% │" in text
     assert "│ 5 │ test │ ~729 │ 75.000% │ 100.000% │ 75.000% │" in text
-    assert "~ of a fixed sample" in text
-    assert "~ of" not in shown(score_table([whole], worlds.expression))
+    assert "or (~) a fixed sample" in text
+    assert "train: the templates to train on; test: those held out from training" in text
+    exact = shown(score_table([whole], worlds.expression))
+    assert "Exact greedy evaluation over all problems" in exact
+    assert "held out" not in exact
 
 
 def test_the_film_of_three_episodes_is_short(tmp_path):
