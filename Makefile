@@ -4,8 +4,8 @@ READY := .venv/ready
 WORLDS := ToolArith-v0 ToolArithMemory-v0
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions learners \
-	policy-defaults bench bench-published
+.PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
+	learners policy-defaults bench bench-published
 
 help: ## this list; every other target sets up .venv first
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +35,10 @@ reproduce: $(READY) ## run the published program as published
 ablate: $(READY) ## take the published program apart: 31 variants, 10 seeds (an hour on 2 cores)
 	$(BIN)/python scripts/ablate.py --out docs/results/ablation.csv $(ARGS)
 
-compare: $(READY) ## train learners on ToolArithMemory-v0, guided and not (half an hour on 2 cores)
+compare: $(READY) ## train learners on two worlds, guided and not (three hours on 2 cores)
 	$(BIN)/python scripts/compare.py --out docs/results/comparison.csv $(ARGS)
+	$(BIN)/python scripts/compare.py --env ToolArithExpression-v0 --runs runs/comparison_expression \
+		--out docs/results/comparison_expression.csv $(ARGS)
 
 interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
@@ -48,8 +50,10 @@ learners: $(READY) ## train every learner with its defaults, in both worlds (an 
 policy-defaults: $(READY) ## compare the general policy's defaults on three memory tasks (half an hour)
 	$(BIN)/python scripts/policy_defaults.py --out docs/results/policy_defaults.csv $(ARGS)
 
-seeds: $(READY) ## train the default agent with five seeds
+seeds: $(READY) ## train the default agents with five seeds (a quarter of an hour)
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
+	$(BIN)/python scripts/seeds.py --env ToolArithExpression-v0 \
+		--out docs/results/expression_seeds.csv $(ARGS)
 
 curves: $(WORLDS:%=runs/curves/%/scores.csv) ## train one agent a world; draw their learning curves
 	$(BIN)/python scripts/curves.py $(^D) --out docs/results/learning_curves.csv

@@ -1,6 +1,6 @@
-"""Train the default agent with several seeds, one after the other, and gather their scores.
+"""Train a world's default agent with several seeds, one after the other, and gather their scores.
 
-    python scripts/seeds.py --seeds 5
+    python scripts/seeds.py --env ToolArithExpression-v0 --seeds 5
 
 A killed call goes on where it stopped: finished runs are not repeated, the unfinished one goes on
 from its checkpoint.
@@ -17,15 +17,17 @@ from console import stop
 
 from agents.common.files import read_rows, write_rows
 from agents.toolarith.runs import Run, holds_run
-from agents.toolarith.settings import TrainSettings
+from agents.toolarith.settings import TrainSettings, WorldName
 
 
 @dataclass
 class SeedsSettings:
+    env: WorldName = "ToolArith-v0"
+    """id of the world"""
     seeds: int = 5
     """seeds, counted from 0"""
     runs: Path = Path("runs/seeds")
-    """folder of the runs"""
+    """folder of the runs, each in a folder of its own: WORLD/SEED"""
     out: Path = Path("runs/default_seeds.csv")
     """CSV of the scores, written when all runs have finished"""
 
@@ -33,7 +35,9 @@ class SeedsSettings:
 def train(run: Run) -> None:
     """Train, from the last checkpoint if there is one; a failure ends this script."""
     script = str(Path(__file__).with_name("train.py"))
-    command = [sys.executable, script, "--seed", str(run.settings.seed), "--out", str(run.folder)]
+    asked = run.settings
+    command = [sys.executable, script, "--env", asked.env, "--seed", str(asked.seed)]
+    command += ["--out", str(run.folder)]
     process = subprocess.Popen([*command, *(["--resume"] if holds_run(run.folder) else [])])
     while process.returncode is None:
         with suppress(KeyboardInterrupt):  # the run receives it too, and has something to save
@@ -48,7 +52,8 @@ def main() -> None:
         stop(ValueError(f"seeds must be at least 1, got {settings.seeds}"))
     rows = []
     for seed in range(settings.seeds):
-        run = Run(settings.runs / str(seed), TrainSettings(seed=seed))
+        asked = TrainSettings(env=settings.env, seed=seed)
+        run = Run(settings.runs / settings.env / str(seed), asked)
         if not run.scores.exists():
             train(run)
         rows += read_rows(run.scores)
