@@ -74,11 +74,12 @@ def test_devices_of_a_benchmark(monkeypatch):
 def test_seeds_go_on_where_they_stopped(tmp_path, monkeypatch):
     """Seed 0 has finished, seed 1 was killed before its first checkpoint."""
     runs, out = tmp_path / "runs", tmp_path / "results" / "seeds.csv"
-    (runs / "0").mkdir(parents=True)
+    runs_of_world = runs / "ToolArith-v0"
+    (runs_of_world / "0").mkdir(parents=True)
     columns = (ROOT / "docs" / "results" / "default_seeds.csv").read_text().splitlines()[0]
     scores = [str(number) for number in range(len(columns.split(",")))]
-    (runs / "0" / "scores.csv").write_text(f"{columns}\n{','.join(scores)}\n")
-    begin(runs / "1", seed=1, stage=(0,))
+    (runs_of_world / "0" / "scores.csv").write_text(f"{columns}\n{','.join(scores)}\n")
+    begin(runs_of_world / "1", seed=1, stage=(0,))
     for _ in range(2):  # the second time there is nothing to train
         assert (
             run_script(monkeypatch, "scripts/seeds.py", "--seeds", 2, "--runs", runs, "--out", out)
