@@ -51,6 +51,14 @@ def test_reference_scores_of_expressions(stage):
     assert oracle.mean_best_return(task) == 1.0
 
 
+def test_best_returns_of_given_problems():
+    task, numbers = Task(expression, 1), np.array([8_999, 0, 4_321, 0])
+    returns = oracle.best_returns(task, WITHOUT_REGISTER, numbers)
+    np.testing.assert_array_equal(returns, oracle.best_returns(task, WITHOUT_REGISTER)[numbers])
+    last = expression.n_problems(5) - 1  # of more than could be gone through
+    assert oracle.best_returns(Task(expression, 5), numbers=np.array([0, last])).tolist() == [1, 1]
+
+
 def test_the_best_sequence_for_all_of_stage_0():
     """``ADD ADD`` is right for all sums, and for products and differences now and then."""
     plan = oracle.best_fixed_sequence(Task(expression, 0))
