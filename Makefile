@@ -26,7 +26,7 @@ lint: $(READY) ## check style, layers and types
 oracle: $(READY) ## print the exact reference scores
 	$(BIN)/python -m toolenv_gym.oracle
 
-ceilings: $(READY) ## compute what agents of each kind can reach (five minutes)
+ceilings: $(READY) ## compute what agents of each kind can reach (a minute and a half)
 	$(BIN)/python scripts/ceilings.py --out docs/results/ceilings.csv $(ARGS)
 
 reproduce: $(READY) ## run the published program as published

@@ -18,6 +18,7 @@ from agents.studies.comparison.runs import BUDGET, COMPARISONS
 from agents.studies.comparison.tables import comparison_markdown
 from agents.studies.interventions.figures import save_figures
 from agents.studies.interventions.tables import interventions_markdown
+from agents.toolarith.ceilings import ceilings_markdown
 from agents.toolarith.figures import save_curves
 from toolenv_gym.worlds import WORLDS
 
@@ -85,6 +86,12 @@ def test_the_scores_of_the_page_are_those_of_the_run():
             f"{100 * row['reached_target_rate']:.1f} %",
         ]
         assert f"| {' | '.join(cells)} |" in page
+
+
+def test_the_ceilings_of_the_readme():
+    table = ceilings_markdown(read_rows(RESULTS / "ceilings.csv"))
+    assert table == (RESULTS / "ceilings.md").read_text()
+    assert table in (ROOT / "README.md").read_text()
 
 
 def test_the_seeds_of_the_readme():
