@@ -38,7 +38,7 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
     - `[STO]` sets a flag and stores nothing; with the flag set, `[RCL]` computes `d·e` at stage 2,
       and `[SUB]` subtracts `e` there instead of `d`;
     - one fixed sequence a stage is therefore optimal on every problem (`MUL ANS`, `MUL ADD ANS`,
-      `MUL ADD SUB ANS`), and memory is never rewarded.
+      `MUL ADD SUB ANS`), and neither register nor memory is ever rewarded.
 
     `ToolArithMemory-v0` is the world that the tutorial describes, and `ToolArithExpression-v0` one
     in which the plan depends on the problem.
@@ -86,8 +86,8 @@ class ToolArithEnv(gym.Env[Observation, int | np.integer]):
       Stage 0: 0.25 a·b, 0.5 a·b+c. Stage 1: also 0.75 (a·b+c)−d.
       Stage 2: 0.2 a·b, 0.4 a·b+c, 0.6 (a·b+c)−(d·e), 0.6 d·e.
 
-    An empty accumulator earns 0. The exact best, memoryless and random mean returns are printed
-    by `python -m toolenv_gym.oracle`.
+    An empty accumulator earns 0. What random and optimal agents earn, exactly, is printed by
+    `python -m toolenv_gym.oracle`.
 
     ## Episode End
 
@@ -459,6 +459,11 @@ class ToolArithExpressionEnv(ToolArithEnv, rules=expression):
     plan of its own: no fixed sequence of tokens gets far. The agent reads the operators; the
     machine, an accumulator, a memory register and a read head, takes the digits from the left, each
     once. The register is needed just where precedence asks for it.
+
+    Without memory of its own a greedy agent that is always shown the problem, without masks, solves
+    at most 73.333, 62.856, 48.201 and 30.489 % of stages 0 to 3; shown it once, 70.333, 32.111,
+    13.327 and 7.731 %; shown what lies ahead, all. Without `[STO]` and `[RCL]` no agent solves more
+    than 100, 90.033, 82.065 and 79.966 %.
 
     The publication's own `a·b + c − d·e` is one of the 81 templates of stage 3; its plan,
     `MUL ADD STO SUB MUL RCL ANS`, has the published length of seven tokens.

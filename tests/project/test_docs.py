@@ -32,7 +32,7 @@ COMPARISON_FILES = {
 
 def test_docstrings():
     results = doctest.testmod(toolenv_gym.env)
-    assert (results.failed, results.attempted) == (0, 6)
+    assert (results.failed, results.attempted) == (0, 12)
 
 
 def test_sessions_of_the_pages():
