@@ -14,16 +14,16 @@ from arguments import parse
 from console import job_progress
 
 from agents.common.files import read_rows, write_text
-from agents.studies.learners.runs import Job, run_learners
+from agents.studies.learners.runs import Job, StudiedWorld, run_learners
 from agents.studies.learners.tables import learners_markdown
-from agents.toolarith.settings import AlgorithmName, WorldName
+from agents.toolarith.settings import AlgorithmName
 
 
 @dataclass
 class LearnersSettings:
     algos: tuple[AlgorithmName, ...] = get_args(AlgorithmName)
     """learners"""
-    envs: tuple[WorldName, ...] = get_args(WorldName)
+    envs: tuple[StudiedWorld, ...] = get_args(StudiedWorld)
     """worlds"""
     seeds: int = 3
     """seeds of each, counted from 0"""

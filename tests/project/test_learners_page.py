@@ -8,8 +8,9 @@ import pytest
 from conftest import ROOT
 
 from agents.common.files import read_rows
+from agents.studies.learners.runs import StudiedWorld
 from agents.studies.learners.tables import learners_markdown
-from agents.toolarith.settings import AlgorithmName, WorldName
+from agents.toolarith.settings import AlgorithmName
 from toolenv_gym import oracle
 from toolenv_gym.oracle import Task
 from toolenv_gym.sequences import play_sequences
@@ -22,11 +23,13 @@ RESULTS = ROOT / "docs" / "results"
 
 def test_the_tables_are_those_of_the_results():
     rows = read_rows(RESULTS / "learners.csv")
-    tables = [learners_markdown(rows, env) for env in get_args(WorldName)]
+    tables = [learners_markdown(rows, env) for env in get_args(StudiedWorld)]
     assert "\n".join(tables) == (RESULTS / "learners.md").read_text()
     assert all(table in PAGE for table in tables)
     runs = {(row["env"], row["algo"]) for row in rows}
-    assert runs == {(env, algo) for env in get_args(WorldName) for algo in get_args(AlgorithmName)}
+    assert runs == {
+        (env, algo) for env in get_args(StudiedWorld) for algo in get_args(AlgorithmName)
+    }
     assert {row["problems"] for row in rows} == {1_000, 10_000, 100_000}
 
 

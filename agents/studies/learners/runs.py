@@ -4,20 +4,23 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from agents.common.files import Row
 from agents.common.parallel import run_missing
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import holds_run, open_run
-from agents.toolarith.settings import AlgorithmName, TrainSettings, WorldName
+from agents.toolarith.settings import AlgorithmName, TrainSettings
 from agents.toolarith.training import train
+
+# Not the expressions, whose learners are compared by what is revealed: agents.studies.comparison.
+StudiedWorld = Literal["ToolArith-v0", "ToolArithMemory-v0"]
 
 
 class Job(NamedTuple):
     """One training run."""
 
-    env: WorldName
+    env: StudiedWorld
     algo: AlgorithmName
     seed: int
 
