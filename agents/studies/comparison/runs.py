@@ -44,16 +44,12 @@ _MEMORY: dict[str, dict[str, Any]] = {
     "A2C on the token history": {"algo": "a2c", "history": worlds.memory.MAX_STEPS},
 }
 
-# Of what lies ahead four tokens are enough to read; of what stays in place, or goes, all are.
-_NETWORKS = {"always": "context", "ahead": "next_tokens", "once": "context"}
-
 
 def _expression_variants(reveal: str) -> dict[str, dict[str, Any]]:
-    network = {"policy": _NETWORKS[reveal]}
     variants: dict[str, dict[str, Any]] = {
-        "guided": network,
-        "no guidance": network | {"curriculum": "mixed"},
-        "no guidance, world's masks": network | {"curriculum": "mixed", "masks": True},
+        "guided": {},
+        "no guidance": {"curriculum": "mixed"},
+        "no guidance, world's masks": {"curriculum": "mixed", "masks": True},
         "LSTM, no guidance": {"policy": "lstm", "curriculum": "mixed"},
         "PPO on the token history": {"algo": "ppo", "history": worlds.expression.MAX_STEPS},
     }
@@ -62,7 +58,10 @@ def _expression_variants(reveal: str) -> dict[str, dict[str, Any]]:
 
 _EXPRESSION = {
     name: kept for reveal in REVEALS for name, kept in _expression_variants(reveal).items()
-} | {"always: guided, published network": {"reveal": "always", "policy": "published"}}
+} | {
+    "always: guided, GRU on the context": {"reveal": "always", "policy": "context"},
+    "always: guided, published network": {"reveal": "always", "policy": "published"},
+}
 
 COMPARISONS: dict[WorldName, Comparison] = {
     "ToolArithMemory-v0": Comparison(_MEMORY),
