@@ -12,8 +12,8 @@ from arguments import parse
 
 from agents.common.files import write_rows, write_text
 from agents.toolarith.ceilings import ceilings_markdown
-from toolenv_gym.ceilings import ceilings
-from toolenv_gym.worlds import WORLDS
+from toolenv_gym.ceilings import bag_ceiling, ceilings
+from toolenv_gym.worlds import WORLDS, expression
 
 
 @dataclass
@@ -32,6 +32,11 @@ def main() -> None:
         for stage in range(rules.N_STAGES)
         if rules.n_problems(stage) <= settings.most_problems
         for row in ceilings(rules, stage)
+    ]
+    rows += [
+        bag_ceiling(stage)
+        for stage in range(expression.N_STAGES)
+        if expression.n_problems(stage) <= settings.most_problems
     ]
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out, rows)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolenv_gym.bags import best_success_of_bags
 from toolenv_gym.memoryless import memoryless
 from toolenv_gym.oracle import (
     Task,
@@ -23,6 +24,7 @@ from toolenv_gym.oracle import (
 )
 from toolenv_gym.rules import Rules
 from toolenv_gym.tokens import ADD, MUL, SUB
+from toolenv_gym.worlds import expression
 
 Rewards = npt.NDArray[np.float64]
 
@@ -75,12 +77,28 @@ def ceilings(rules: Rules, stage: int) -> Iterator[dict[str, Any]]:
                 templates += task.templates
                 success, returns = (np.array([v.mean(), *v]) for v in (success, returns))
             for template, rate, mean in zip(templates, success, returns, strict=True):
-                yield {
-                    "world": rules.NAME,
-                    "stage": stage,
-                    "reveal": reveal,
-                    "kind": kind,
-                    "template": template,
-                    "success": round(float(rate), 14),
-                    "mean_return": round(float(mean), 14),
-                }
+                yield _row(task, reveal, kind, template, rate, mean)
+
+
+def bag_ceiling(stage: int) -> dict[str, Any]:
+    """Return the ceiling of an agent that sees the expressions of a stage as bags, as such a row.
+
+    See :mod:`toolenv_gym.bags`.
+    """
+    task = Task(expression, stage)
+    success = best_success_of_bags(task)
+    return _row(task, ANY, "seeing a bag", "all", success, success)
+
+
+def _row(
+    task: Task, reveal: str, kind: str, template: int | str, success: float, mean_return: float
+) -> dict[str, Any]:
+    return {
+        "world": task.rules.NAME,
+        "stage": task.stage,
+        "reveal": reveal,
+        "kind": kind,
+        "template": template,
+        "success": round(float(success), 14),
+        "mean_return": round(float(mean_return), 14),
+    }

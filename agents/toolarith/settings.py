@@ -46,7 +46,6 @@ class WorldDefaults(NamedTuple):
     reveal: RevealName
     split: str
     networks: dict[RevealName, NetworkName]
-    total_timesteps: int
 
 
 _FIRST = WorldDefaults(
@@ -55,7 +54,6 @@ _FIRST = WorldDefaults(
     "always",
     "all",
     {"always": "published", "ahead": "published", "once": "published"},
-    500_000,
 )
 
 DEFAULTS: dict[str, WorldDefaults] = {
@@ -67,7 +65,6 @@ DEFAULTS: dict[str, WorldDefaults] = {
         "ahead",
         "train",
         {"always": "read_head", "ahead": "next_tokens", "once": "context"},
-        800_000,
     ),
 }
 
@@ -111,8 +108,7 @@ class TrainSettings:
     """environments played side by side. By default 64 for recurrent_a2c, a2c, ppo and maskable_ppo,
     256 for the others"""
     total_timesteps: int | None = None
-    """environment steps to train for, all environments together. By default 800,000 for
-    ToolArithExpression-v0, 500,000 for the others"""
+    """environment steps to train for, all environments together. By default 500,000"""
     seed: int = 0
     """of the network, the problems and the actions"""
     device: str = "auto"
@@ -210,8 +206,7 @@ class TrainSettings:
         """Environments, steps and history: those asked for, or the learner's own."""
         asked = {name: getattr(self, name) for name in Sizes._fields}
         given = {name: value for name, value in asked.items() if value is not None}
-        usual = {"total_timesteps": DEFAULTS[self.env].total_timesteps}
-        return ALGORITHMS[self.algo].sizes._replace(**usual | given)
+        return ALGORITHMS[self.algo].sizes._replace(**given)
 
     @property
     def in_force(self) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def described_table(empty, memory_full, digits_left):
     }
 
 
-@pytest.mark.parametrize("rules", worlds.WORLDS.values(), ids=worlds.WORLDS)
+@pytest.mark.parametrize("rules", [worlds.published, worlds.memory], ids=lambda rules: rules.NAME)
 @pytest.mark.parametrize("stage", [0, 1, 2])
 def test_masks_are_those_of_the_table(rules, stage):
     for machine in reachable(

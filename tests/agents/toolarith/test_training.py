@@ -233,7 +233,6 @@ def test_defaults_of_the_expressions():
     for reveal, network in by_reveal.items():
         assert TrainSettings(env=settings.env, reveal=reveal).network == network
     assert settings.network == "next_tokens"
-    assert settings.sizes.total_timesteps == 800_000
     asked = TrainSettings(env=settings.env, reveal="once", policy="published", stage=(1,))
     assert (asked.shown, asked.network, asked.stages) == ("once", "published", (1,))
     for world in ("ToolArith-v0", "ToolArithMemory-v0"):
