@@ -35,3 +35,42 @@ def ceilings_markdown(rows: Sequence[Row]) -> str:
         lines.append([f"`{world}`" if world != last else "", str(stage), *rates, optimum])
         last = world
     return markdown_table(["world", "stage", *COLUMNS, "optimal mean return"], lines)
+
+
+# What the page on expressions shows: kind and reveal.
+KINDS = {
+    "random": ("random", "any"),
+    "random among the tokens that have an effect": ("random among admitted", "any"),
+    "one sequence for all": ("one sequence for all", "any"),
+    "no memory, `once`": ("memoryless", "once"),
+    "no memory, `always`": ("memoryless", "always"),
+    "no memory, `once`, a ranking of the tokens under masks": ("memoryless with masks", "once"),
+    "no memory, `always`, a ranking of the tokens under masks": ("memoryless with masks", "always"),
+    "no memory, `always`, masks seen": ("memoryless seeing masks", "always"),
+    "no memory, `ahead`": ("memoryless", "ahead"),
+    "seeing a bag of tokens": ("seeing a bag", "any"),
+    "no register, a sequence for each template": (
+        "one sequence a template without register",
+        "any",
+    ),
+    "no register": ("without register", "any"),
+    "optimum": ("optimum", "any"),
+}
+
+
+def kinds_markdown(rows: Sequence[Row], world: str) -> str:
+    """Return the success rates of a world, a row a kind of agent, a column a stage.
+
+    :param rows: those of :func:`toolenv_gym.ceilings.ceilings`
+    """
+    success = {
+        ((row["kind"], row["reveal"]), row["stage"]): row["success"]
+        for row in rows
+        if row["world"] == world and row["template"] == "all"
+    }
+    stages = sorted({stage for _, stage in success})
+    lines = []
+    for name, key in KINDS.items():
+        rates = [success.get((key, stage)) for stage in stages]
+        lines.append([name, *("" if rate is None else f"{100 * rate:.3f}" for rate in rates)])
+    return markdown_table(["success in %", *(f"stage {stage}" for stage in stages)], lines)
