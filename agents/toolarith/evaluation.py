@@ -189,14 +189,14 @@ def _optimum(task: Task, count: int) -> float:
 
 
 @functools.lru_cache(maxsize=8)  # seeding new ones at every evaluation took 30 us each
-def _envs(world: World, reveal: str, n: int) -> Any:
-    """Return a vector environment of a world, to be reset."""
+def played_envs(world: World, reveal: str, n: int) -> Any:
+    """Return a vector environment of a world, to be reset; the same one if asked for again."""
     return make_envs(world.rules, n, world.shaping, reveal, "all", max_steps=world.max_steps)
 
 
 def _play(model: BaseAlgorithm, task: Task, problems: Integers, masked: bool) -> Episodes:
     n, max_steps = len(problems), task.world.max_steps
-    envs = _envs(task.world, task.reveal, n)
+    envs = played_envs(task.world, task.reveal, n)
     observations, _ = envs.reset(options={"stage": task.stage, "problem": problems})
     tokens = np.full((n, max_steps), -1)
     returns, over = np.zeros(n), np.zeros(n, dtype=np.bool_)

@@ -16,7 +16,7 @@ read off does not mean that the agent goes by it: that is what the interventions
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.policy import ToolArithGruPolicy
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.settings import AlgorithmName
+from agents.toolarith.stepping import read
 from toolenv_gym.observation import CONTEXT, PREVIOUS, STAGE
 from toolenv_gym.oracle import Task
 from toolenv_gym.sequences import first_observations, machines_along, play_sequences
@@ -186,7 +187,7 @@ def _play(
     over = np.zeros(n, dtype=np.bool_)
     start = hidden = policy.initial_state(observations)
     for step in range(steps):
-        logits, hidden = _read(policy, observations, hidden)
+        logits, hidden = read(policy, observations, hidden)
         logits[:, list(intervention.excluded)] = -th.inf
         hidden = intervention.change(step + 1, hidden, start)
         emitted = logits.argmax(dim=1).numpy()
@@ -202,16 +203,6 @@ def _play(
 def _observations(task: Task, problems: Integers) -> Integers:
     """Return the observations after resets to problems, shape (n, 8)."""
     return first_observations(task.rules, np.full(len(problems), task.stage), problems)
-
-
-def _read(
-    policy: ToolArithGruPolicy, observations: th.Tensor, hidden: th.Tensor
-) -> tuple[th.Tensor, th.Tensor]:
-    """Return the logits, shape (n, 18), and the states, once the previous tokens were read."""
-    going_on = th.zeros(len(observations))
-    distribution: Any
-    distribution, (hidden, _) = policy.get_distribution(observations, (hidden, hidden), going_on)
-    return distribution.distribution.logits, hidden
 
 
 def intervene(policy: ToolArithGruPolicy, task: Task) -> Iterator[Row]:
@@ -400,7 +391,7 @@ def states_along(
     states = []
     for previous in (np.full(len(problems), CTX), *np.maximum(tokens, 0).T[:-1]):
         observations[:, PREVIOUS] = th.as_tensor(previous)
-        _, hidden = _read(policy, observations, hidden)
+        _, hidden = read(policy, observations, hidden)
         states.append(hidden[0].numpy())
     return np.stack(states, axis=1)
 
