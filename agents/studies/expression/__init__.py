@@ -1,0 +1,1 @@
+"""What an agent in ToolArithExpression-v0 goes by: its plans, its register, its own memory."""
