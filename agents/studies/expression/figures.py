@@ -23,10 +23,10 @@ KINDS = dict(  # of what is played, in words and colours
     zip(
         PLAYED,
         (
-            ("the plan", "#2a788e"),
-            ("another as long", "#7ad151"),
-            ("a longer one", "#fde725"),
-            ("wrong ones", "firebrick"),
+            ("always the plan", "#2a788e"),
+            ("others as long", "#7ad151"),
+            ("longer ones", "#fde725"),
+            ("wrong in some episode", "firebrick"),
         ),
         strict=True,
     )
@@ -87,7 +87,7 @@ def _draw_kinds(axes: Any, rows: Sequence[Row]) -> None:
         axes.text(stage, 1.01, f"{lefts[-1]:.0f}", ha="center", va="bottom", fontsize=9)
     for text, color in KINDS.values():
         axes.bar(0, 0, color=color, label=text)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
+    axes.legend(loc="lower left", fontsize=9)
     axes.set_title("templates by what is played on them", fontsize=10, pad=18)
     axes.set_xticks(stages, [f"{stage}" if stage < 4 else f"{stage}*" for stage in stages])
     axes.set(xlabel="stage (* never trained), templates above", ylim=(0, 1))

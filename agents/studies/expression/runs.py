@@ -30,7 +30,7 @@ from toolenv_gym import oracle
 from toolenv_gym.guidance import plan_length
 from toolenv_gym.oracle import Task
 from toolenv_gym.sequences import machines_along, play_sequences
-from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB, token_name
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
 from toolenv_gym.worlds import expression
 
 TAMPERED_STAGES = (0, 1, 2, 3)  # those with templates that are trained on
@@ -289,15 +289,17 @@ def intervene(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
 
     :return: a row for each intervention and template, with counts of episodes: of those that
         succeeded; of those in which the tokens admitted allow it, to any agent (``possible``) and
-        to the best one that reads the operators only (``possible_by_operators``); of those with
-        exactly the plan of the problem shown (``plan_shown``), and of those that would succeed if
-        that were always played (``by_plan_shown``)
+        to the best one that reads the operators only (``possible_by_operators``); of those with the
+        tokens of the untouched agent (``same``); of those with exactly the plan of the problem
+        shown (``plan_shown``), and of those that would succeed if that were always played
+        (``by_plan_shown``)
     """
     rounds = sample(task)
     numbers = rounds.ravel()
     all_of_them = np.ones(len(numbers), np.bool_)
     without_register = oracle.best_returns(task, TOOLS_WITHOUT_REGISTER, numbers) == 1
     by_operators = best_by_operators(task, numbers)
+    untouched = play(policy, task, rounds)
     cases = {"untouched": UNTOUCHED} | SHOWING | {MASKED: WITHOUT_REGISTER}
     for name, intervention in cases.items():
         episodes = play(policy, task, rounds, intervention)
@@ -309,6 +311,7 @@ def intervene(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
             "success": episodes.success,
             "possible": without_register if masked else all_of_them,
             "possible_by_operators": by_operators if masked else all_of_them,
+            "same": same(episodes.tokens, untouched.tokens),
             "plan_shown": same(episodes.tokens, expected),
             "by_plan_shown": graded(task, numbers, expected).success,
         }
@@ -337,7 +340,7 @@ def best_by_operators(task: Task, numbers: Integers) -> Flags:
 def _by_template(
     task: Task, numbers: Integers, case: Row, counted: dict[str, Flags]
 ) -> Iterator[Row]:
-    """Yield for each template its plan, how many episodes there are and how often what holds."""
+    """Yield for each template whether it needs the register, and how often what holds."""
     played = templates_of(task, numbers)
     n_templates = task.rules.n_templates(task.stage)
     counts = {
@@ -349,7 +352,7 @@ def _by_template(
             **case,
             "stage": task.stage,
             "operators": operators_text(task.stage, template),
-            "plan": " ".join(token_name(token) for token in plan(task.stage, template)),
+            "needs_register": int(STO in plan(task.stage, template)),
             **{name: values[template] for name, values in counts.items()},
         }
 

@@ -19,11 +19,6 @@ POSSIBLE = ("possible", "possible_by_operators")
 PLAYED = ("as_planned", "as_long", "longer", "wrong")  # from the best to the worst
 
 
-def needs_register(row: Row) -> bool:
-    """Tell whether the template of a row needs the register: whether its plan stores."""
-    return "STO" in row["plan"].split()
-
-
 def rates(rows: Sequence[Row], count: str) -> list[float]:
     """Return for each model the share of its episodes that a column counts."""
     totals, counts = (by_columns(rows, ("model",), name) for name in ("episodes", count))
@@ -46,10 +41,11 @@ def interventions_markdown(rows: Sequence[Row]) -> str:
             if is_masked(intervention)
             else [percentages(chosen, column) for column in ("plan_shown", "by_plan_shown")]
         )
-        cells = [percentages(chosen, column) for column in ("success", *POSSIBLE)]
+        cells = [percentages(chosen, column) for column in ("success", *POSSIBLE, "same")]
         lines.append([intervention, on, *cells, *expected])
     header = ["intervention", "templates", "success", "possible", "by the operators alone"]
-    return markdown_table([*header, "plan of what is shown", "success if always so"], lines)
+    header += ["same tokens", "plan of what is shown", "success if always so"]
+    return markdown_table(header, lines)
 
 
 def intervention_cases(rows: Sequence[Row]) -> list[tuple[str, str, list[Row]]]:
@@ -81,8 +77,8 @@ def n_templates(rows: Sequence[Row]) -> int:
 
 def _by_need(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {
-        "no need of the register:": [row for row in rows if not needs_register(row)],
-        "need of the register:": [row for row in rows if needs_register(row)],
+        "no need of the register:": [row for row in rows if not row["needs_register"]],
+        "need of the register:": [row for row in rows if row["needs_register"]],
     }
 
 
@@ -109,7 +105,7 @@ def plans_markdown(rows: Sequence[Row]) -> str:
         chosen = [row for row in rows if row["stage"] == stage]
         kinds = [span(counts, "d") for counts in zip(*kinds_played(chosen), strict=True)]
         lines.append([str(stage), *kinds, percentages(chosen, "success", ".2f")])
-    header = ["stage", "the plan", "another as long", "a longer one", "wrong ones", "success"]
+    header = ["stage", "always the plan", "others as long", "longer ones", "some wrong", "success"]
     return markdown_table(header, lines)
 
 

@@ -33,7 +33,7 @@ from agents.studies.expression.runs import (
     swap_after,
     templates,
 )
-from agents.studies.expression.tables import kinds_played, needs_register, page_markdown
+from agents.studies.expression.tables import kinds_played, page_markdown
 from agents.toolarith.evaluation import greedy_episodes
 from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.model_files import new_model
@@ -160,10 +160,13 @@ def test_a_reader_of_the_tape(stage):
         if name != MASKED:
             assert all(row["plan_shown"] == EACH == row["possible"] for row in chosen)
             assert all(row["by_plan_shown"] == row["success"] for row in chosen)
+        if name in ("untouched", DIGITS):
+            assert all(row["same"] == EACH for row in chosen)
     masked = [row for row in rows if row["intervention"] == MASKED]
+    assert all(row["same"] == EACH * (not row["needs_register"]) for row in masked)
     for row in masked:
         assert row["success"] <= row["possible_by_operators"] <= row["possible"]
-    assert all(row["possible_by_operators"] == EACH for row in masked if not needs_register(row))
+    assert all(row["possible_by_operators"] == EACH for row in masked if not row["needs_register"])
 
 
 def test_what_is_possible_without_the_register():
@@ -258,8 +261,8 @@ def test_what_is_played_on_each_template():
         assert kinds_played(rows) == [[3 ** (stage + 1), 0, 0, 0]]
         for row in rows:
             assert row["as_planned"] == row["success"] == row["stores_as_planned"] == EACH
-            assert row["stores"] == EACH * needs_register(row)
-    assert sum(needs_register(row) for row in rows) == 180
+            assert row["stores"] == EACH * row["needs_register"]
+    assert sum(row["needs_register"] for row in rows) == 180
 
 
 @pytest.mark.parametrize("stage", range(4))
