@@ -26,7 +26,8 @@ KINDS = dict(  # of what is played, in words and colours
             ("always the plan", "#2a788e"),
             ("others as long", "#7ad151"),
             ("longer ones", "#fde725"),
-            ("wrong in some episode", "firebrick"),
+            ("some right by their digits", "C1"),
+            ("some failed", "firebrick"),
         ),
         strict=True,
     )

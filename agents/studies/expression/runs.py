@@ -418,8 +418,9 @@ def templates(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
 
     :return: a row for each template, with counts of episodes: of those that succeeded; by what was
         played: the ``plan`` (in ``as_planned``), another sequence that solves all problems of the
-        template and is ``as_long`` or ``longer``, or one that does not (``wrong``); of those in
-        which something was stored, and in which it was in exactly the steps where the plan does
+        template and is ``as_long`` or ``longer``, or one that does not and succeeded with these
+        digits (``by_digits``) or ``failed``; of those in which something was stored, and in which
+        it was in exactly the steps where the plan does
     """
     rounds = sample(task)
     episodes = play(policy, task, rounds)
@@ -438,7 +439,8 @@ def templates(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
         "as_planned": as_planned,
         "as_long": right & ~longer & ~as_planned,
         "longer": right & longer,
-        "wrong": ~right,
+        "by_digits": ~right & episodes.success,
+        "failed": ~right & ~episodes.success,
         "stores": (tokens == STO).any(axis=1),
         "stores_as_planned": same(tokens == STO, plans == STO),
     }

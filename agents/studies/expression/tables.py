@@ -16,7 +16,7 @@ STATES = {
     ("state swapped", 1, 0): "swapped, something stored only in its own",
 }
 POSSIBLE = ("possible", "possible_by_operators")
-PLAYED = ("as_planned", "as_long", "longer", "wrong")  # from the best to the worst
+PLAYED = ("as_planned", "as_long", "longer", "by_digits", "failed")  # from the best to the worst
 
 
 def rates(rows: Sequence[Row], count: str) -> list[float]:
@@ -105,8 +105,14 @@ def plans_markdown(rows: Sequence[Row]) -> str:
         chosen = [row for row in rows if row["stage"] == stage]
         kinds = [span(counts, "d") for counts in zip(*kinds_played(chosen), strict=True)]
         lines.append([str(stage), *kinds, percentages(chosen, "success", ".2f")])
-    header = ["stage", "always the plan", "others as long", "longer ones", "some wrong", "success"]
-    return markdown_table(header, lines)
+    kinds_in_words = [
+        "always the plan",
+        "others as long",
+        "longer ones",
+        "by digits",
+        "some failed",
+    ]
+    return markdown_table(["stage", *kinds_in_words, "success"], lines)
 
 
 def kinds_played(rows: Sequence[Row]) -> list[list[int]]:

@@ -247,22 +247,38 @@ def test_what_is_played_on_each_template():
     """One sequence for all solves a*b+c*d+e as fast as can be, and a*b with idle tokens."""
     policy = Scripted(recite((MUL, STO, MUL, RCL, ADD, ANS)))
     of_stage_3 = {row["operators"]: row for row in templates(policy, ahead(3))}
-    right = {operators for operators, row in of_stage_3.items() if not row["wrong"]}
+    right = {
+        operators for operators, row in of_stage_3.items() if not row["by_digits"] + row["failed"]
+    }
     assert right == {"*+*+"}
     as_fast = of_stage_3["*+*+"]
     assert (as_fast["as_long"], as_fast["success"], as_fast["stores_as_planned"]) == (EACH,) * 3
     assert all(row["stores"] == EACH for row in of_stage_3.values())
     of_stage_0 = {row["operators"]: row for row in templates(policy, ahead(0))}
     assert of_stage_0["*"]["longer"] == EACH
-    assert of_stage_0["+"]["wrong"] == EACH
+    assert of_stage_0["+"]["by_digits"] + of_stage_0["+"]["failed"] == EACH
+    assert of_stage_0["+"]["by_digits"] == of_stage_0["+"]["success"]
 
     for stage in range(5):
         rows = [{"model": "reader"} | row for row in templates(READER, ahead(stage))]
-        assert kinds_played(rows) == [[3 ** (stage + 1), 0, 0, 0]]
+        assert kinds_played(rows) == [[3 ** (stage + 1), 0, 0, 0, 0]]
         for row in rows:
             assert row["as_planned"] == row["success"] == row["stores_as_planned"] == EACH
             assert row["stores"] == EACH * row["needs_register"]
     assert sum(row["needs_register"] for row in rows) == 180
+
+
+def test_a_plan_that_goes_by_a_digit(monkeypatch):
+    """It leaves out a last digit that is 0: right, but by no plan of the template."""
+
+    def skip_zero(shown, previous, stored):
+        return read_tape([CTX] if shown[1:3] == [0, CTX] else shown, previous, stored)
+
+    monkeypatch.setattr("agents.studies.expression.runs.PER_TEMPLATE", 100)  # all of stage 0
+    rows = {row["operators"]: row for row in templates(Scripted(skip_zero), ahead(0))}
+    counts = [rows["-"][name] for name in ("episodes", "success", "as_planned", "by_digits")]
+    assert counts == [100, 100, 90, 10]
+    assert rows["*"]["as_planned"] == 100
 
 
 @pytest.mark.parametrize("stage", range(4))
