@@ -16,6 +16,8 @@ from agents.studies.ablation.tables import ablation_markdown, summarise, unsettl
 from agents.studies.comparison import figures as comparison_figures
 from agents.studies.comparison.runs import BUDGET, COMPARISONS
 from agents.studies.comparison.tables import comparison_markdown
+from agents.studies.expression import figures as expression_figures
+from agents.studies.expression.tables import page_markdown
 from agents.studies.interventions.figures import save_figures
 from agents.studies.interventions.tables import interventions_markdown
 from agents.toolarith.ceilings import ceilings_markdown
@@ -113,6 +115,12 @@ def test_the_learning_curves_end_at_the_optimum():
         assert "results/learning_curves.png)" in page.read_text()
 
 
+def expression_results():
+    names = ("interventions", "states", "templates")
+    folder = RESULTS / "expression_interventions"
+    return {name: read_rows(folder / f"{name}.csv") for name in names}
+
+
 def draw_figures(ablation, folder):
     """Draw the committed figures anew, from the committed files."""
     ablation_figures.save_figure(ablation, 1_200, folder / "ablation.png")
@@ -130,6 +138,10 @@ def draw_figures(ablation, folder):
     results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
     (folder / "interventions").mkdir()
     save_figures(results, folder / "interventions")
+    (folder / "expression_interventions").mkdir()
+    expression_figures.save_figure(
+        expression_results(), folder / "expression_interventions" / "interventions.png"
+    )
 
 
 def test_the_figures_are_drawn_from_the_results(ablation, tmp_path):
@@ -185,3 +197,14 @@ def test_the_figures_of_the_claim_are_those_of_the_interventions():
     assert all(row["frequency"] == 1.0 for row in plans)  # one sequence a stage and model
     stage_2 = {row["tokens"] for row in plans if row["stage"] == 2}
     assert stage_2 == {"MUL ADD STO MUL RCL SUB ANS"}
+
+
+def test_the_tables_of_expressions_are_those_of_the_interventions():
+    results, page = expression_results(), (ROOT / "docs" / "claim.md").read_text()
+    tables = page_markdown(results)
+    assert tables == (RESULTS / "expression_interventions" / "tables.md").read_text()
+    for table in tables.strip().split("\n\n"):
+        assert table in page
+    assert len({frozenset(row["model"] for row in rows) for rows in results.values()}) == 1
+    for row in results["interventions"]:
+        assert row["success"] <= row["possible"]
