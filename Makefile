@@ -2,7 +2,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 WORLDS := ToolArith-v0 ToolArithMemory-v0
-SEEDS := 0 1 2 3 4
 
 .DEFAULT_GOAL := help
 .PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
@@ -41,11 +40,10 @@ compare: $(READY) ## train learners on two worlds, guided and not (three hours o
 	$(BIN)/python scripts/compare.py --env ToolArithExpression-v0 --runs runs/comparison_expression \
 		--out docs/results/comparison_expression.csv $(ARGS)
 
-# The first study is on agents that `make compare` trained, the second on five of its own.
-interventions: $(SEEDS:%=runs/expression/seed_%/scores.csv) ## ask what guided agents go by
+interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
 		--out docs/results/interventions $(ARGS)
-	$(BIN)/python scripts/expression_interventions.py $(^D) \
+	$(BIN)/python scripts/expression_interventions.py runs/comparison_expression/ahead_guided_? \
 		--out docs/results/expression_interventions
 
 learners: $(READY) ## train every learner with its defaults, in both worlds (an hour on 2 cores)
@@ -77,10 +75,6 @@ bench-published: $(READY) ## the speed and memory of the published baseline
 # A run that is finished is not repeated, and one that was killed goes on.
 runs/curves/%/scores.csv: | $(READY)
 	$(BIN)/python scripts/train.py --env $* --out $(@D) $(if $(wildcard $(@D)/settings.json),--resume)
-
-runs/expression/seed_%/scores.csv: | $(READY)
-	$(BIN)/python scripts/train.py --env ToolArithExpression-v0 --seed $* --out $(@D) \
-		$(if $(wildcard $(@D)/settings.json),--resume)
 
 # torch first and pinned: left to a dependency, pip would choose a build of its own.
 $(READY): setup.cfg pyproject.toml constraints.txt

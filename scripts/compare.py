@@ -19,6 +19,8 @@ from agents.studies.comparison.tables import comparison_markdown
 from agents.toolarith.settings import WorldName
 from toolenv_gym.worlds import WORLDS
 
+CEILINGS = Path(__file__).parent.parent / "docs" / "results" / "ceilings.csv"  # for the figure
+
 
 @dataclass
 class CompareSettings:
@@ -36,8 +38,6 @@ class CompareSettings:
     """folder of the runs, with the models"""
     out: Path = Path("runs/comparison.csv")
     """CSV of the results; a table and a figure go beside it as .md and .png"""
-    ceilings: Path = Path("docs/results/ceilings.csv")
-    """CSV of scripts/ceilings.py; what it has of this world is drawn in the figure"""
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
@@ -49,7 +49,7 @@ class CompareSettings:
         known = COMPARISONS[self.env].variants
         self.variants = self.variants or tuple(known)
         if unknown := [name for name in self.variants if name not in known]:
-            raise ValueError(f"variants of {self.env} are {', '.join(known)}; got {unknown}")
+            raise ValueError(f"variants of {self.env} are {list(known)}, got {unknown}")
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def main() -> None:
     ]
     markdown = comparison_markdown(rules, rows, variants)
     write_text(settings.out.with_suffix(".md"), markdown)
-    ceilings = read_rows(settings.ceilings)
+    ceilings = read_rows(CEILINGS)
     save_figure(rules, rows, variants, ceilings, settings.out.with_suffix(".png"))
     print(markdown)
     print(f"Results, table and figure are in {settings.out.with_suffix('')}.csv, .md and .png")

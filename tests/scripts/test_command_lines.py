@@ -6,6 +6,9 @@ import pytest
 from conftest import ROOT
 from running import begin, run_script
 
+from agents.studies.comparison.runs import COMPARISONS
+
+MEMORY = "ToolArithMemory-v0"
 SCRIPTS = sorted(
     path.relative_to(ROOT)
     for folder in ("scripts", "benchmarks")
@@ -56,11 +59,18 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
     [
         ("scripts/ablate.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("scripts/compare.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
-        ("scripts/compare.py", ["--variants", "nobody"], 2),
+        (
+            "scripts/compare.py", ["--variants", "nobody"],
+            f"error: variants of {MEMORY} are {list(COMPARISONS[MEMORY].variants)}, got ['nobody']",
+        ),
+        (
+            "scripts/compare.py", ["--env", "ToolArith-v0"],
+            f"error: env must be {' or '.join(COMPARISONS)}, got ToolArith-v0",
+        ),
         ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("benchmarks/learners.py", ["--learners", "nobody"], 2),
     ],
-)
+)  # fmt: skip
 @pytest.mark.usefixtures("nothing_is_written")
 def test_values_that_cannot_be(path, arguments, said, monkeypatch):
     assert run_script(monkeypatch, path, *arguments) == said
