@@ -88,7 +88,7 @@ def _draw_kinds(axes: Any, rows: Sequence[Row]) -> None:
         axes.text(stage, 1.01, f"{lefts[-1]:.0f}", ha="center", va="bottom", fontsize=9)
     for text, color in KINDS.values():
         axes.bar(0, 0, color=color, label=text)
-    axes.legend(loc="lower left", fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), fontsize=9, frameon=False, ncols=2)
     axes.set_title("templates by what is played on them", fontsize=10, pad=18)
     axes.set_xticks(stages, [f"{stage}" if stage < 4 else f"{stage}*" for stage in stages])
     axes.set(xlabel="stage (* never trained), templates above", ylim=(0, 1))
