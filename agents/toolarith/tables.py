@@ -1,9 +1,11 @@
-"""Scores and episodes as tables for a terminal."""
+"""Scores and episodes as tables, for a terminal or a page."""
 
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from agents.common.files import Row
+from agents.common.tables import by_columns, markdown_table
 from agents.toolarith.evaluation import Score
 from agents.toolarith.problems import has_templates
 from toolenv_gym.rules import Rules
@@ -92,3 +94,18 @@ def episode_table(rows: Sequence[dict[str, str]], rules: Rules) -> Table:
     if rules is published:
         table.caption = PUBLISHED_GRADING
     return table
+
+
+def seeds_markdown(rows: Sequence[Row]) -> str:
+    """Return the success rates in rows of ``scripts/seeds.py``, a row a task, a column a seed."""
+    success = by_columns(rows, ("stage", "split", "problems"), "success_rate")
+    seeds = sorted({row["seed"] for row in rows})
+    lines = [
+        [
+            f"stage {stage}{', held out' if split == 'test' else ''}",
+            f"{problems:,}",
+            *(f"{rate:.3%}" for rate in rates),
+        ]
+        for (stage, split, problems), rates in success.items()
+    ]
+    return markdown_table(["", "problems", *(f"seed {seed}" for seed in seeds)], lines)
