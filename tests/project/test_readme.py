@@ -26,9 +26,7 @@ README = (ROOT / "README.md").read_text()
 SHORT = {
     "make train\n": 'make train ARGS="--total-timesteps 2048 --n-envs 16"\n',
     "make train ENV=ToolArithMemory-v0\n": "make -n train ENV=ToolArithMemory-v0\n",
-    "make train ENV=ToolArithExpression-v0    # two minutes\n": (
-        "make -n train ENV=ToolArithExpression-v0\n"
-    ),
+    "make train ENV=ToolArithExpression-v0\n": "make -n train ENV=ToolArithExpression-v0\n",
     "make test\n": "make -n test\n",
     ".learn(100_000)": ".learn(2_048)",
 }
