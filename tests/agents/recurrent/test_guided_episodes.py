@@ -29,7 +29,7 @@ class HalfGuided(MixedCurriculum):
     """Half of the episodes played alone, half with all of the plan but [ANS] given."""
 
     def lesson(self, progress):
-        return Lesson(self._stages, (0, 6))
+        return Lesson(self._stages, (7, 1))
 
 
 class Witness(BaseCallback):
@@ -43,7 +43,8 @@ class Witness(BaseCallback):
         for done, info in zip(self.locals["dones"], self.locals["infos"], strict=True):
             if done:
                 ended = (info["is_success"], info["episode"]["r"])
-                (self.guided if info["guidance"] > 0 else self.alone).append(ended)
+                guided = 0 <= info["guidance"] < info["plan_length"]
+                (self.guided if guided else self.alone).append(ended)
         return True
 
 
@@ -94,9 +95,9 @@ def test_without_guidance_all_episodes_count():
 
 def test_what_a_curriculum_has_not_come_to():
     guided = GuidedCurriculum((0, 1), worlds.memory, threshold=1.0, window=1)
-    for k in (3, 2, 1):
-        assert f"k = {k} of 3" in guided.unfinished()
-        guided.record({"stage": 1, "guidance": k, "is_success": True})
+    for free in (1, 2, 3):
+        assert f"the last {free} tokens of plans of up to 4" in guided.unfinished()
+        guided.record({"plan_length": 4, "guidance": free, "is_success": True})
         guided.lesson(0.5)
     assert guided.unfinished() is None
 
@@ -118,5 +119,5 @@ def test_a_run_whose_guidance_did_not_end_says_so(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     (said,) = [i for i, line in enumerate(lines) if line.startswith("The curriculum did not end")]
-    assert "the guidance was still at k = 2 of 2" in lines[said]
+    assert "only the last 1 tokens of plans of up to 3" in lines[said]
     assert lines[said + 1].endswith(f"--resume --out {tmp_path} --total-timesteps 1024")
