@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents.common.files import Row, write_atomically
-from agents.studies.comparison.tables import task_rates, task_title, tasks_of
+from agents.studies.comparison.tables import finished, task_rates, task_title, tasks_of
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
 from toolenv_gym.starts import split_templates
 
 # Kinds of agents whose ceilings are drawn, of those that scripts/ceilings.py computes.
 CEILINGS = {
-    "memoryless": (":", "without memory of its own"),
+    "memoryless": (":", "without memory, always shown"),
     "one sequence a template without register": ("--", "without the register, by operators only"),
     "without register": ("-", "without the register"),
 }
@@ -34,7 +34,7 @@ def save_figure(
     :param rows: of the comparison
     :param ceilings: rows of ``scripts/ceilings.py``: drawn are those of what is always shown
     """
-    tasks = tasks_of(rules, rows)
+    tasks, variants = tasks_of(rules, rows), finished(rows, variants)
     size = (3.2 + 1.75 * len(tasks), 0.3 * len(variants) + 1.9)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]

@@ -16,6 +16,12 @@ def tasks_of(rules: Rules, rows: Sequence[Row]) -> list[Task]:
     return [Task(rules, stage, split=split) for stage, split in names]
 
 
+def finished(rows: Sequence[Row], variants: Sequence[str]) -> list[str]:
+    """Return the learners that there are rows of."""
+    there = {row["variant"] for row in rows}
+    return [variant for variant in variants if variant in there]
+
+
 def task_title(task: Task) -> str:
     """Return what a task is called: its stage, and whether it was held out."""
     return f"stage {task.stage}{', held out' if task.split == 'test' else ''}"
@@ -27,7 +33,7 @@ def task_rates(rows: Sequence[Row], variant: str, task: Task) -> list[float]:
 
 
 def comparison_markdown(rules: Rules, rows: Sequence[Row], variants: Sequence[str]) -> str:
-    """Return the table of all learners for a page.
+    """Return the table of the learners that have finished, for a page.
 
     The seeds and steps to 99.9 % are those to it at every stage that was trained on.
     """
@@ -41,7 +47,7 @@ def comparison_markdown(rules: Rules, rows: Sequence[Row], variants: Sequence[st
         "CPU s",
     ]
     lines = []
-    for variant in variants:
+    for variant in finished(rows, variants):
         rates = {task: task_rates(rows, variant, task) for task in tasks}
         by_seed = zip(*(rates[task] for task in trained), strict=True)
         solved = [min(seed) >= MASTERED for seed in by_seed]
