@@ -27,7 +27,7 @@ Integers = npt.NDArray[np.int64]
 def best_success_of_bags(task: Task) -> float:
     """Return the highest success rate over all problems of an agent that sees only their bags.
 
-    It takes a moment at stages 0 to 2, and about a minute at stage 3.
+    It takes a moment at stages 0 to 2, and far longer beyond.
 
     :param task: of ``ToolArithExpression-v0``; all templates count, each as much as another
     """
