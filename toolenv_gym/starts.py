@@ -21,8 +21,9 @@ def split_templates(rules: Rules, split: str, stage: int) -> tuple[int, ...]:
     return tuple(number for number in numbers if rules.in_split(split, stage, number))
 
 
+@functools.cache
 def template_table(rules: Rules, split: str) -> Integers:
-    """Return the numbers of the templates in a split, then -1, a row a stage."""
+    """Return the numbers of the templates in a split, then -1, a row a stage; not to be changed."""
     rows = [split_templates(rules, split, stage) for stage in range(rules.N_STAGES)]
     table = np.full((len(rows), max(map(len, rows))), -1)
     for stage, row in enumerate(rows):
@@ -152,7 +153,11 @@ class FixedProblems:
             if _are_numbers(rules, numbers, stages, stage_of_each):
                 self._numbers = np.array(numbers)
                 return
-        for i in range(n if self._values else 0):
+        if not self._values:
+            return
+        # What is the same for all has to be checked but once for each stage that is fixed.
+        rows = range(n) if self._several else np.unique(stage_of_each, return_index=True)[1]
+        for i in rows:
             stage = int(stage_of_each[i])
             for candidate in stages if stage < 0 else (stage,):
                 fixed_number(rules, self._of(i), candidate, 0)

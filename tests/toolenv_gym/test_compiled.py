@@ -88,12 +88,12 @@ def test_a_damaged_file_on_a_full_disk(folder):
 def test_each_world_finds_its_own_kernel_again_in_another_process(tmp_path):
     code = (
         "import numpy as np\n"
-        "from toolenv_gym.vector.episodes import targets_of\n"
+        "from toolenv_gym.vector.episodes import facts_of\n"
         "from toolenv_gym.worlds import memory, published\n"
         "words = np.full((2, 1), 7 << 20 | 5 << 25 | 8 << 30, dtype=np.uint64)  # 7*5 + 8\n"
         "for world in (memory, published):\n"
-        "    kernel = targets_of(world)\n"
-        "    described, graded = kernel(words)\n"
+        "    kernel = facts_of(world)\n"
+        "    _, described, graded, _ = kernel(words)\n"
         "    print(int(described[0]), int(graded[0]), sum(kernel.stats.cache_hits.values()))"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}

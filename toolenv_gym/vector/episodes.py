@@ -403,33 +403,21 @@ def machines_of(rules: Rules) -> Callable[[Words], Integers]:
 
 
 @world_kernel
-def plans_of(rules: Rules) -> Callable[[Words], tuple[Integers, Integers]]:
-    def kernel(words: Words) -> tuple[Integers, Integers]:
-        """Return the templates and the lengths of the plans, shape (n,) each."""
-        n = words.shape[1]
-        templates, lengths = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+def facts_of(rules: Rules) -> Callable[[Words], Integers]:
+    def kernel(words: Words) -> Integers:
+        """Return what follows from the problems alone, shape (4, n).
+
+        It is the templates, the described and the graded targets, and the lengths of the plans.
+        """
+        facts = np.empty((4, words.shape[1]), dtype=np.int64)
         context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
-        for i in range(n):
+        for i in range(words.shape[1]):
             problem = _problem(rules, words, i, context)
-            templates[i] = rules.template_of(problem)
-            lengths[i] = plan_length(rules, problem)
-        return templates, lengths
-
-    return kernel
-
-
-@world_kernel
-def targets_of(rules: Rules) -> Callable[[Words], tuple[Integers, Integers]]:
-    def kernel(words: Words) -> tuple[Integers, Integers]:
-        """Return the described and the graded targets, shape (n,) each."""
-        n = words.shape[1]
-        described, graded = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-        context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
-        for i in range(n):
-            problem = _problem(rules, words, i, context)
-            described[i] = rules.described_target(problem)
-            graded[i] = rules.graded_target(problem)
-        return described, graded
+            facts[0, i] = rules.template_of(problem)
+            facts[1, i] = rules.described_target(problem)
+            facts[2, i] = rules.graded_target(problem)
+            facts[3, i] = plan_length(rules, problem)
+        return facts
 
     return kernel
 

@@ -119,14 +119,9 @@ class StateInfos:
         return Machine(*episodes.machines_of(self.world.rules)(self.words).T)
 
     @functools.cached_property
-    def plans(self) -> tuple[Integers, Integers]:
-        """The templates and the lengths of the plans, each of shape (n,)."""
-        return episodes.plans_of(self.world.rules)(self.words)
-
-    @functools.cached_property
-    def targets(self) -> tuple[Integers, Integers]:
-        """The described and the graded targets, each of shape (n,)."""
-        return episodes.targets_of(self.world.rules)(self.words)
+    def facts(self) -> Integers:
+        """The templates, described and graded targets and lengths of the plans, shape (4, n)."""
+        return episodes.facts_of(self.world.rules)(self.words)
 
     @functools.cached_property
     def outcomes(self) -> tuple[Flags, Flags]:
@@ -171,10 +166,10 @@ class StateInfos:
 # What each of the infos is. All are new arrays: they are the caller's to change.
 _INFOS: dict[str, Callable[[StateInfos], npt.NDArray[Any]]] = {
     "stage": lambda state: episodes.stages_of(state.words),
-    "template": lambda state: state.plans[0].copy(),
-    "target": lambda state: state.targets[0].copy(),
-    "graded_target": lambda state: state.targets[1].copy(),
-    "plan_length": lambda state: state.plans[1].copy(),
+    "template": lambda state: state.facts[0].copy(),
+    "target": lambda state: state.facts[1].copy(),
+    "graded_target": lambda state: state.facts[2].copy(),
+    "plan_length": lambda state: state.facts[3].copy(),
     "guidance": lambda state: episodes.guidances_of(state.words),
     "accumulator": lambda state: np.array(state.machines.acc),
     "accumulator_full": lambda state: np.array(state.machines.acc_full, dtype=np.bool_),
