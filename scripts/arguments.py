@@ -1,5 +1,7 @@
 """How the scripts read their command lines."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -19,6 +21,13 @@ def whole_number(text: str) -> int:
     if not number.is_integer():
         raise ValueError(f"{text} is no whole number")
     return int(number)
+
+
+def check_names(models: Sequence[Path]) -> None:
+    """Raise a ValueError unless there are models, and their files or folders differ in name."""
+    names = [path.resolve().name for path in models]
+    if len(set(names)) < max(len(names), 1):
+        raise ValueError(f"models must be one or more, with different names, got {names}")
 
 
 @_registry.primitive_rule

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch as th
 import tyro
-from arguments import parse
+from arguments import check_names, parse
 from console import stop
 from rich.progress import track
 
@@ -28,19 +28,13 @@ class ExpressionSettings:
     out: Path = Path("runs/expression_interventions")
     """folder of the results: interventions, states and templates as .csv, tables and a figure"""
 
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be."""
-        names = [path.resolve().name for path in self.models]
-        if len(set(names)) < max(len(names), 1):
-            raise ValueError(f"models must be one or more, with different names, got {names}")
-
 
 def main() -> None:
     settings = parse(ExpressionSettings, __doc__)
     th.set_num_threads(1)  # more are slower for networks this small
     results: dict[str, list[Row]] = {"interventions": [], "states": [], "templates": []}
     try:
-        settings.check()
+        check_names(settings.models)
         policies = {path.resolve().name: load_policy(path) for path in settings.models}
         settings.out.mkdir(parents=True, exist_ok=True)
         for name, (policy, reveal) in track(policies.items(), "models"):

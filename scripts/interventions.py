@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch as th
 import tyro
-from arguments import parse
+from arguments import check_names, parse
 from console import stop, wide_console
 from rich.progress import track
 
@@ -41,19 +41,13 @@ class InterventionSettings:
     """load files that lie in no run's folder and were made with other settings than this project's
     by running the code in them: whoever made them could do anything with your account"""
 
-    def check(self) -> None:
-        """Raise a ValueError that names what cannot be."""
-        names = [path.resolve().name for path in self.models]
-        if len(set(names)) < max(len(names), 1):
-            raise ValueError(f"models must be one or more, with different names, got {names}")
-
 
 def main() -> None:
     settings = parse(InterventionSettings, __doc__)
     th.set_num_threads(1)  # more are slower for networks this small
     results: dict[str, list[Row]] = {"interventions": [], "plans": [], "probes": []}
     try:
-        settings.check()
+        check_names(settings.models)
         policies = {
             path.resolve().name: load_policy(path, settings.algo, settings.trust)
             for path in settings.models
