@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.evaluation import Score, evaluate
-from agents.toolarith.problems import n_problems, played_count
+from agents.toolarith.problems import played_count
 from toolenv_gym.oracle import Task
 
 
@@ -19,7 +19,7 @@ def score_each(
     :param masked: see :func:`agents.toolarith.evaluation.greedy_episodes`
     :param every: whether tasks of any size are played whole
     """
-    counts = [n_problems(task) if every else played_count(task) for task in tasks]
+    counts = [task.n_problems if every else played_count(task) for task in tasks]
     with _episode_bar(sum(counts)) as advance:
         return [
             evaluate(model, task, count, masked, advance)

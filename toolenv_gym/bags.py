@@ -18,6 +18,7 @@ import numpy.typing as npt
 from toolenv_gym.compiled import world_kernel
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import START, Machine, Rules
+from toolenv_gym.starts import problems_per_template
 from toolenv_gym.tokens import TOOL_TOKENS
 from toolenv_gym.worlds import expression
 
@@ -46,11 +47,10 @@ def bags(stage: int) -> tuple[Integers, Integers]:
 
     :return: shapes (number of templates,) and (number of digit choices,), each counted from 0
     """
-    templates = expression.n_templates(stage)
-    choices = expression.n_problems(stage) // templates
+    choices = problems_per_template(expression, stage)
     operators = [
-        sorted(expression.problem_at(stage, template * choices).operators)
-        for template in range(templates)
+        sorted(expression.problem_at(stage, first).operators)
+        for first in range(0, expression.n_problems(stage), choices)
     ]
     places = 10 ** np.arange(expression.n_digits(stage))
     digits = np.sort(np.arange(choices)[:, np.newaxis] // places % 10, axis=1)

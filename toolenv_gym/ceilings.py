@@ -23,12 +23,11 @@ from toolenv_gym.oracle import (
     sequence_returns,
 )
 from toolenv_gym.rules import Rules
-from toolenv_gym.tokens import ADD, MUL, SUB
+from toolenv_gym.tokens import TOOLS_WITHOUT_REGISTER
 from toolenv_gym.worlds import expression
 
 Rewards = npt.NDArray[np.float64]
 
-WITHOUT_REGISTER = (MUL, ADD, SUB)
 ANY = "any"  # the ceiling does not depend on what is shown
 
 # What holds whatever is shown, as the mean returns on each template.
@@ -39,9 +38,9 @@ KINDS: dict[str, Callable[[Task], Rewards]] = {
         task, [best_fixed_sequence(task).tokens] * len(task.templates)
     ),
     "one sequence a template without register": lambda task: np.array(
-        [plan.value for plan in best_template_sequences(task, WITHOUT_REGISTER)]
+        [plan.value for plan in best_template_sequences(task, TOOLS_WITHOUT_REGISTER)]
     ),
-    "without register": lambda task: best_template_returns(task, WITHOUT_REGISTER),
+    "without register": lambda task: best_template_returns(task, TOOLS_WITHOUT_REGISTER),
     "optimum": lambda task: by_template(task, best_returns(task)),
 }
 

@@ -11,6 +11,7 @@ problem.
 from collections.abc import Iterable
 
 from toolenv_gym.rules import Problem, Rules
+from toolenv_gym.starts import problems_per_template
 from toolenv_gym.tokens import ANS
 
 UNGUIDED = -1  # the mask is that of the rules
@@ -28,9 +29,7 @@ def longest_plan(rules: Rules, stages: Iterable[int]) -> int:
     """Return how many tokens the longest plan of some stages has."""
     lengths = []
     for stage in stages:
-        n_templates = rules.n_templates(stage)
-        per_template = rules.n_problems(stage) // n_templates
-        firsts = range(0, n_templates * per_template, per_template)
+        firsts = range(0, rules.n_problems(stage), problems_per_template(rules, stage))
         lengths += [plan_length(rules, rules.problem_at(stage, number)) for number in firsts]
     return max(lengths)
 

@@ -26,7 +26,6 @@ from toolenv_gym.observation import REVEALS, first_shown
 from toolenv_gym.oracle import ROUNDING, Task, mean_best_return, sequence_returns, survey
 from toolenv_gym.reachable import UNKNOWN, Graph
 from toolenv_gym.rules import START, Machine, Problem, answer_reward, highest_reward
-from toolenv_gym.starts import problems_per_template
 from toolenv_gym.tally import tally
 from toolenv_gym.tokens import ANS, CTX, TOOL_TOKENS
 
@@ -83,19 +82,18 @@ def _scores(task: Task, graph: Graph, sets: list[Nodes]) -> Rewards:
     graph, numbers = graph.pruned(frozenset().union(*sets))
     sets_there = [sorted(numbers[node] for node in nodes) for nodes in sets]
     sums = tally(task.world, task.stage, task.templates, graph, sets=sets_there)
-    return sums.by_set / problems_per_template(task.rules, task.stage)
+    return sums.by_set / task.problems_per_template
 
 
 def _best(task: Task, graph: Graph, policies: Iterable[tuple[float, Nodes]]) -> Ceiling:
     """Return the score of the best of policies, which come with falling bounds of their totals."""
     best = Ceiling(np.zeros(len(task.templates)))
-    n_problems = len(task.templates) * problems_per_template(task.rules, task.stage)
     policies, size = iter(policies), 1
     while batch := list(itertools.islice(policies, size)):
         scores = _scores(task, graph, [nodes for _, nodes in batch])
         ceiling = Ceiling(scores[:, scores.mean(axis=0).argmax()])
         best = max(best, ceiling, key=lambda c: c.mean)
-        if batch[-1][0] / n_problems < best.mean + ROUNDING:
+        if batch[-1][0] / task.n_problems < best.mean + ROUNDING:
             break
         size = min(2 * size, _BATCH)
     return best
@@ -214,11 +212,10 @@ def _best_shared_masked(task: Task, graph: Graph, masks: Masks, totals: Rewards)
         if effective and n_left >= 0
     ]
     highest = sum(float(totals[ends[0][0]]) for ends in plays if ends)
-    n_problems = len(task.templates) * problems_per_template(task.rules, task.stage)
     for cut in np.linspace(0.95 * highest, 0.0, 20):
         policies = set(_joint(plays, masks, totals, cut))
         best = _best(task, graph, _by_bound(policies, totals))
-        if best.mean * n_problems >= cut:
+        if best.mean * task.n_problems >= cut:
             break
     return best
 
@@ -288,7 +285,7 @@ class Played(NamedTuple):
 
 def _samples(task: Task) -> list[list[Problem]]:
     """Return some problems of each template, drawn with a fixed seed."""
-    choices = problems_per_template(task.rules, task.stage)
+    choices = task.problems_per_template
     draws = np.random.default_rng(0).integers(choices, size=_SAMPLE).tolist()
     return [
         [task.rules.problem_at(task.stage, template * choices + draw) for draw in draws]

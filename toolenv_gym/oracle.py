@@ -38,7 +38,7 @@ from toolenv_gym.rules import (
 from toolenv_gym.sequences import play_sequences
 from toolenv_gym.starts import problems_per_template, split_templates
 from toolenv_gym.tally import Tally, tally
-from toolenv_gym.tokens import ADD, ANS, MUL, N_TOKENS, SUB, TOOL_TOKENS, token_name
+from toolenv_gym.tokens import ANS, N_TOKENS, TOOL_TOKENS, TOOLS_WITHOUT_REGISTER, token_name
 from toolenv_gym.worlds import WORLDS
 
 Rewards = npt.NDArray[np.float64]
@@ -100,11 +100,20 @@ class Task:
         return list(split_templates(self.rules, self.split, self.stage))
 
     @property
+    def problems_per_template(self) -> int:
+        """How many problems each template has."""
+        return problems_per_template(self.rules, self.stage)
+
+    @property
+    def n_problems(self) -> int:
+        """How many problems there are in the split."""
+        return len(self.templates) * self.problems_per_template
+
+    @property
     def numbers(self) -> Integers:
         """The numbers of all problems, those of a template one after the other."""
-        per_template = problems_per_template(self.rules, self.stage)
-        firsts = per_template * np.array(self.templates)[:, np.newaxis]
-        return (firsts + np.arange(per_template)).ravel()
+        firsts = self.problems_per_template * np.array(self.templates)[:, np.newaxis]
+        return (firsts + np.arange(self.problems_per_template)).ravel()
 
     @property
     def sparse(self) -> "Task":
@@ -213,7 +222,7 @@ def best_template_returns(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> Re
     graph = reachable(task.rules, task.stage, task.world.max_steps - 1, _usable(tokens))
     nodes = range(len(graph.parents))
     sums = tally(task.world, task.stage, task.templates, graph, sets=[nodes]).by_set[:, 0]
-    means: Rewards = sums / problems_per_template(task.rules, task.stage)
+    means: Rewards = sums / task.problems_per_template
     return means
 
 
@@ -235,7 +244,7 @@ def best_template_sequences(task: Task, tokens: Sequence[int] = TOOL_TOKENS) -> 
     graph = reachable(task.rules, task.stage, task.world.max_steps - 1, _usable(tokens))
     each = [[node] for node in range(len(graph.parents))]
     sums = tally(task.world, task.stage, task.templates, graph, sets=each).by_set
-    values = sums / problems_per_template(task.rules, task.stage)
+    values = sums / task.problems_per_template
     best = np.argmax(values > values.max(axis=1, keepdims=True) - ROUNDING, axis=1)
     return [
         Plan((*graph.sequence(node), ANS), float(row[node]))
@@ -282,7 +291,7 @@ def random_returns(task: Task, admitted: bool = False) -> Rewards:
     :return: float64, shape (templates,)
     """
     sums = survey(task)[1].by_mixture[:, int(admitted)]
-    return sums / problems_per_template(task.rules, task.stage)
+    return sums / task.problems_per_template
 
 
 def survey(task: Task) -> tuple[Graph, Tally]:
@@ -327,9 +336,7 @@ def _mean_rewards(task: Task, usable: tuple[int, ...]) -> tuple[Graph, Rewards]:
     else:
         graph = reachable(task.rules, task.stage, task.world.max_steps - 1, usable)
         sums = tally(task.world, task.stage, task.templates, graph)
-    return graph, sums.by_node / (
-        len(task.templates) * problems_per_template(task.rules, task.stage)
-    )
+    return graph, sums.by_node / task.n_problems
 
 
 def _usable(tokens: Sequence[int]) -> tuple[int, ...]:
@@ -428,7 +435,8 @@ def print_reference_scores(most_problems: int = MOST_PROBLEMS) -> None:
             print(
                 f"{name:<22} {stage:>5} {mean_random_return(task):>10.7f} "
                 f"{mean_random_return(task, admitted=True):>10.7f} "
-                f"{mean_best_return(task, (MUL, ADD, SUB)):>10.7f} {mean_best_return(task):>10.7f} "
+                f"{mean_best_return(task, TOOLS_WITHOUT_REGISTER):>10.7f} "
+                f"{mean_best_return(task):>10.7f} "
                 f"{solvable_fraction(task):>9.3%}  {plan} ({fixed.value:.7f})"
             )
 

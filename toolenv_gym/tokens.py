@@ -15,6 +15,7 @@ EOS = 17  # pads the context
 
 N_TOKENS = 18
 TOOL_TOKENS = (MUL, ADD, SUB, STO, RCL)  # the tokens that can change the machine
+TOOLS_WITHOUT_REGISTER = (MUL, ADD, SUB)
 
 TOKEN_TEXTS = (
     *(str(digit) for digit in range(10)),

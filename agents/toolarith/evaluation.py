@@ -13,13 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.common.files import Row
 from agents.toolarith.environments import make_envs
 from agents.toolarith.one_hot import encode, history_of, recent
-from agents.toolarith.problems import (
-    n_problems,
-    played_count,
-    problem_batches,
-    problems_per_template,
-    templates_of,
-)
+from agents.toolarith.problems import played_count, problem_batches
 from toolenv_gym import oracle
 from toolenv_gym.observation import PREVIOUS, observation_space
 from toolenv_gym.oracle import Task
@@ -46,6 +40,11 @@ class Episodes(NamedTuple):
     returns: npt.NDArray[np.float64]
     success: npt.NDArray[np.bool_]
     reached_target: npt.NDArray[np.bool_]
+
+
+def joined(parts: Iterable[Episodes]) -> Episodes:
+    """Return the episodes of several batches, one after the other."""
+    return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Score:
     @property
     def is_sample(self) -> bool:
         """Whether there are more problems than were played."""
-        return self.problems < n_problems(self.task)
+        return self.problems < self.task.n_problems
 
     @property
     def normalized_return(self) -> float:
@@ -133,7 +132,7 @@ def greedy_episodes(
         raise ValueError(f"{type(model).__name__} knows no masks: it plays without them only")
     batches = [problems[start : start + BATCH] for start in range(0, len(problems), BATCH)]
     parts = [_play(model, task, batch, masked) for batch in batches]
-    return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return joined(parts)
 
 
 def evaluate(
@@ -150,13 +149,13 @@ def evaluate(
     all templates the same.
 
     :param problems: how many are played at least, if there are so many; for any task
-        ``n_problems(task)`` plays all
+        ``task.n_problems`` plays all
     :param masked: see :func:`greedy_episodes`
     :param on_batch: called after each batch with the number of its episodes
     """
     count = played_count(task, problems)
     totals = np.zeros(3)
-    n_templates, per_template = task.rules.n_templates(task.stage), problems_per_template(task)
+    n_templates, per_template = task.rules.n_templates(task.stage), task.problems_per_template
     successes = np.zeros(n_templates)
     for numbers in problem_batches(task, count, BATCH):
         episodes = greedy_episodes(model, task, numbers, masked)
@@ -167,7 +166,7 @@ def evaluate(
         )
         if on_batch is not None:
             on_batch(len(numbers))
-    templates = templates_of(task)
+    templates = task.templates
     each = count // len(templates)
     mean_return, success_rate, reached_target_rate = (totals / count).tolist()
     return Score(

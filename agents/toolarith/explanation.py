@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.toolarith.evaluation import Episodes
-from agents.toolarith.problems import n_problems, numbers_at
+from agents.toolarith.problems import numbers_at
 from toolenv_gym import oracle
 from toolenv_gym.guidance import plan_length
 from toolenv_gym.oracle import Plan, Task
@@ -18,7 +18,7 @@ from toolenv_gym.tokens import ANS, token_name
 
 def sample_problems(task: Task, count: int, seed: int) -> npt.NDArray[np.int64]:
     """Return the numbers of random problems of a task, shape (count,)."""
-    places = np.random.default_rng(seed).integers(n_problems(task), size=count)
+    places = np.random.default_rng(seed).integers(task.n_problems, size=count)
     return numbers_at(task, places)
 
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
-from toolenv_gym.starts import split_templates
 
 EXHAUSTIVE = 270_000  # a task with up to so many problems is evaluated on all of them
 SAMPLE = 100_000  # one with more, on a sample of about so many
@@ -25,25 +24,10 @@ def has_templates(rules: Rules) -> bool:
     return any(rules.n_templates(stage) > 1 for stage in range(rules.N_STAGES))
 
 
-def templates_of(task: Task) -> tuple[int, ...]:
-    """Return the numbers of a task's templates."""
-    return split_templates(task.rules, task.split, task.stage)
-
-
-def problems_per_template(task: Task) -> int:
-    """Return how many problems each template has."""
-    return task.rules.n_problems(task.stage) // task.rules.n_templates(task.stage)
-
-
-def n_problems(task: Task) -> int:
-    """Return how many problems a task has."""
-    return len(templates_of(task)) * problems_per_template(task)
-
-
 def numbers_at(task: Task, places: Integers) -> Integers:
     """Return the numbers of the problems at some places among the task's, from 0 on."""
-    per_template = problems_per_template(task)
-    templates = np.array(templates_of(task))[places // per_template]
+    per_template = task.problems_per_template
+    templates = np.array(task.templates)[places // per_template]
     return templates * per_template + places % per_template
 
 
@@ -54,9 +38,9 @@ def played_count(task: Task, wanted: int | None = None) -> int:
         :data:`EXHAUSTIVE`, else :data:`SAMPLE`
     """
     if wanted is None:
-        wanted = EXHAUSTIVE if n_problems(task) <= EXHAUSTIVE else SAMPLE
-    n_templates = len(templates_of(task))
-    return n_templates * min(-(-wanted // n_templates), problems_per_template(task))
+        wanted = EXHAUSTIVE if task.n_problems <= EXHAUSTIVE else SAMPLE
+    n_templates = len(task.templates)
+    return n_templates * min(-(-wanted // n_templates), task.problems_per_template)
 
 
 def problem_batches(task: Task, count: int, size: int) -> Iterator[Integers]:
@@ -68,7 +52,7 @@ def problem_batches(task: Task, count: int, size: int) -> Iterator[Integers]:
     :param count: one that :func:`played_count` gives
     :param size: of a batch, the last of which may be smaller
     """
-    sample = None if count == n_problems(task) else _sample(task, count)
+    sample = None if count == task.n_problems else _sample(task, count)
     for start in range(0, count, size):
         places = np.arange(start, min(start + size, count))
         yield numbers_at(task, places if sample is None else sample[places])
@@ -77,7 +61,7 @@ def problem_batches(task: Task, count: int, size: int) -> Iterator[Integers]:
 @functools.lru_cache(maxsize=32)
 def _sample(task: Task, count: int) -> Integers:
     """Return the places of the sampled problems among the task's, shape (count,)."""
-    per_template, n_templates = problems_per_template(task), len(templates_of(task))
+    per_template, n_templates = task.problems_per_template, len(task.templates)
     rng = np.random.default_rng(0)
     drawn = [
         first + rng.choice(per_template, count // n_templates, replace=False)

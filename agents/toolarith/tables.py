@@ -96,13 +96,18 @@ def episode_table(rows: Sequence[dict[str, str]], rules: Rules) -> Table:
     return table
 
 
+def task_title(stage: int, split: str) -> str:
+    """Return what a task is called on a page: its stage, and whether it was held out."""
+    return f"stage {stage}{', held out' if split == 'test' else ''}"
+
+
 def seeds_markdown(rows: Sequence[Row]) -> str:
     """Return the success rates in rows of ``scripts/seeds.py``, a row a task, a column a seed."""
     success = by_columns(rows, ("stage", "split", "problems"), "success_rate")
     seeds = sorted({row["seed"] for row in rows})
     lines = [
         [
-            f"stage {stage}{', held out' if split == 'test' else ''}",
+            task_title(stage, split),
             f"{problems:,}",
             *(f"{rate:.3%}" for rate in rates),
         ]

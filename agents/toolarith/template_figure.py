@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from agents.common.files import write_atomically
 from agents.toolarith.evaluation import Score
 from toolenv_gym.rules import Rules
-from toolenv_gym.starts import split_templates
+from toolenv_gym.starts import problems_per_template, split_templates
 from toolenv_gym.tokens import ADD, MUL, SUB
 
 SYMBOLS = {MUL: "×", ADD: "+", SUB: "−"}
@@ -53,7 +53,7 @@ def grid_of(rules: Rules, stage: int, rates: dict[int, float]) -> Grid:
     :param rates: success rates, 0 to 1, by the number of the template
     """
     n_templates = rules.n_templates(stage)
-    per_template = rules.n_problems(stage) // n_templates
+    per_template = problems_per_template(rules, stage)
     operators = [_operators(rules, stage, n * per_template) for n in range(n_templates)]
     half = len(operators[0]) // 2
     rows = list(dict.fromkeys(some[:half] for some in operators))

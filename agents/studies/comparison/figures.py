@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents.common.files import Row, write_atomically
-from agents.studies.comparison.tables import finished, task_rates, task_title, tasks_of
+from agents.studies.comparison.tables import finished, task_rates, tasks_of
+from agents.toolarith.tables import task_title
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
 from toolenv_gym.starts import split_templates
@@ -45,7 +46,7 @@ def save_figure(
                 rates, [place] * len(rates), s=36, alpha=0.5, color="C0", edgecolors="none"
             )
         _draw_ceilings(axes, task, ceilings)
-        axes.set(xlim=(-4, 104), title=task_title(task), xticks=(0, 50, 100))
+        axes.set(xlim=(-4, 104), title=task_title(task.stage, task.split), xticks=(0, 50, 100))
         axes.title.set_fontsize(10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_axisbelow(True)

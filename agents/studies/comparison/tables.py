@@ -6,6 +6,7 @@ from typing import Any
 from agents.common.files import Row
 from agents.common.tables import markdown_table, span
 from agents.studies.comparison.runs import MASTERED
+from agents.toolarith.tables import task_title
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
 
@@ -22,11 +23,6 @@ def finished(rows: Sequence[Row], variants: Sequence[str]) -> list[str]:
     return [variant for variant in variants if variant in there]
 
 
-def task_title(task: Task) -> str:
-    """Return what a task is called: its stage, and whether it was held out."""
-    return f"stage {task.stage}{', held out' if task.split == 'test' else ''}"
-
-
 def task_rates(rows: Sequence[Row], variant: str, task: Task) -> list[float]:
     """Return a learner's success rates on a task, one a seed."""
     return _values(rows, variant, task, "success_rate")
@@ -41,7 +37,7 @@ def comparison_markdown(rules: Rules, rows: Sequence[Row], variants: Sequence[st
     trained = [task for task in tasks if task.split != "test"]
     header = [
         "learner",
-        *map(task_title, tasks),
+        *(task_title(task.stage, task.split) for task in tasks),
         "seeds with 99.9 %",
         "steps to it",
         "CPU s",

@@ -22,21 +22,21 @@ import torch as th
 
 from agents.common.files import Row
 from agents.recurrent.gru_policy import GruActorCriticPolicy
-from agents.toolarith.evaluation import Episodes, Integers, played_envs
-from agents.toolarith.problems import played_count, problem_batches, problems_per_template
+from agents.toolarith.evaluation import Episodes, Integers, joined, played_envs
+from agents.toolarith.problems import played_count, problem_batches
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.stepping import read
 from toolenv_gym import oracle
 from toolenv_gym.guidance import plan_length
 from toolenv_gym.oracle import Task
 from toolenv_gym.sequences import machines_along, play_sequences
-from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
+from toolenv_gym.starts import problems_per_template
+from toolenv_gym.tokens import ANS, RCL, STO, TOOLS_WITHOUT_REGISTER
 from toolenv_gym.worlds import expression
 
 TAMPERED_STAGES = (0, 1, 2, 3)  # those with templates that are trained on
 PER_TEMPLATE = 100  # problems that are played, of each template
 BATCH = 20_000  # episodes played side by side, about: bounds the memory
-TOOLS_WITHOUT_REGISTER = (MUL, ADD, SUB)
 SEED = 0  # of who is given what of whom
 
 OPERATORS = "operators of another problem shown"
@@ -170,7 +170,7 @@ def play(
         _play(policy, task, rounds[start : start + size], intervention)
         for start in range(0, len(rounds), size)
     ]
-    return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return joined(parts)
 
 
 @th.no_grad()
@@ -179,7 +179,7 @@ def _play(
 ) -> Episodes:
     numbers, giving = rounds.ravel(), givers(rounds)
     n, steps = len(numbers), task.world.max_steps
-    shown = intervention.show(numbers, numbers[giving], problems_per_template(task))
+    shown = intervention.show(numbers, numbers[giving], task.problems_per_template)
     envs = played_envs(task.world, task.reveal, n)
     observations, _ = envs.reset(options={"stage": task.stage, "problem": shown})
     tokens = np.full((n, steps), -1)
@@ -210,8 +210,7 @@ def graded(task: Task, numbers: Integers, tokens: Integers) -> Episodes:
 @functools.cache
 def plan(stage: int, template: int) -> tuple[int, ...]:
     """Return the shortest plan of a template, its ``[ANS]`` included."""
-    choices = expression.n_problems(stage) // expression.n_templates(stage)
-    problem = expression.problem_at(stage, template * choices)
+    problem = expression.problem_at(stage, template * problems_per_template(expression, stage))
     steps = range(plan_length(expression, problem))
     return tuple(expression.plan_token(problem, step) for step in steps)
 
@@ -254,13 +253,13 @@ def solves(stage: int, template: int, tokens: tuple[int, ...]) -> bool:
     n = expression.n_digits(stage)
     digits = np.array([int(f"{case:b}") for case in range(2**n)])
     task = Task(expression, stage)
-    numbers = template * problems_per_template(task) + digits
+    numbers = template * task.problems_per_template + digits
     return bool(graded(task, numbers, filled([tokens] * len(numbers))).success.all())
 
 
 def templates_of(task: Task, numbers: Integers) -> Integers:
     """Return the numbers of the templates of problems."""
-    return numbers // problems_per_template(task)
+    return numbers // task.problems_per_template
 
 
 def plans_of(task: Task, numbers: Integers) -> Integers:
@@ -304,7 +303,7 @@ def intervene(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
     for name, intervention in cases.items():
         episodes = play(policy, task, rounds, intervention)
         others = numbers[givers(rounds)]
-        shown = intervention.show(numbers, others, problems_per_template(task))
+        shown = intervention.show(numbers, others, task.problems_per_template)
         expected = plans_of(task, shown)
         masked = name == MASKED
         counted = {

@@ -13,12 +13,12 @@ from agents.common.files import Row, write_atomically
 from agents.common.tables import by_columns
 from agents.studies.interventions.runs import STUDIED, digit_ceiling, token_tree
 from toolenv_gym import oracle
-from toolenv_gym.tokens import ADD, MUL, SUB
+from toolenv_gym.tokens import TOOLS_WITHOUT_REGISTER
 
 
 def save_figures(results: dict[str, list[Row]], folder: Path) -> None:
     """Draw one figure for each kind of result."""
-    without_register = oracle.solvable_fraction(STUDIED, (MUL, ADD, SUB))
+    without_register = oracle.solvable_fraction(STUDIED, TOOLS_WITHOUT_REGISTER)
     save_intervention_figure(
         results["interventions"], without_register, folder / "interventions.png"
     )

@@ -24,7 +24,7 @@ import torch as th
 from torch.nn import functional
 
 from agents.common.files import Row
-from agents.toolarith.evaluation import Episodes, Integers
+from agents.toolarith.evaluation import Episodes, Integers, joined
 from agents.toolarith.explanation import emitted_tokens
 from agents.toolarith.policy import ToolArithGruPolicy
 from agents.toolarith.saved_models import load_model
@@ -174,7 +174,7 @@ def play(
         _play(policy, task, problems[start : start + BATCH], intervention)
         for start in range(0, len(problems), BATCH)
     ]
-    return Episodes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return joined(parts)
 
 
 @th.no_grad()

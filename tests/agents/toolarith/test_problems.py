@@ -8,7 +8,6 @@ import pytest
 from agents.toolarith import problems
 from agents.toolarith.problems import (
     has_templates,
-    n_problems,
     numbers_at,
     played_count,
     problem_batches,
@@ -41,15 +40,15 @@ def test_how_many_are_played(task, wanted, count):
 @pytest.mark.parametrize("split", ["all", "train", "test"])
 def test_all_problems_in_batches(split):
     task = Task(expression, 2, split=split)
-    batches = list(problem_batches(task, n_problems(task), 9_000))
+    batches = list(problem_batches(task, task.n_problems, 9_000))
     assert [len(batch) for batch in batches[:-1]] == [9_000] * (len(batches) - 1)
     np.testing.assert_array_equal(np.concatenate(batches), task.numbers)
 
 
 def test_billions_are_never_held_at_once():
     task = Task(expression, 5)
-    assert n_problems(task) == 7_290_000_000
-    first, second = itertools.islice(problem_batches(task, n_problems(task), 1_000), 2)
+    assert task.n_problems == 7_290_000_000
+    first, second = itertools.islice(problem_batches(task, task.n_problems, 1_000), 2)
     np.testing.assert_array_equal(np.concatenate([first, second]), np.arange(2_000))
     assert numbers_at(Task(expression, 3, split="test"), np.array([0, 2_000_000 - 1])).tolist() == [
         100_000,
