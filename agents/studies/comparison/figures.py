@@ -55,7 +55,8 @@ def save_figure(
     panels[0].set_ylim(len(variants) - 0.5, -0.5)
     for style, name in CEILINGS.values():
         panels[0].plot([], [], color="C1", linestyle=style, label=f"at most {name}")
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    columns = 3 if len(tasks) > 4 else 1  # as the width allows
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     seeds, budget = len({row["seed"] for row in rows}), max(row["budget"] for row in rows)
     figure.suptitle(f"Success rate in %, greedy: up to {seeds} seeds, {budget:,} steps each")
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=120))
