@@ -46,9 +46,36 @@ from gymnasium.vector import AutoresetMode
 
 from toolenv_gym.testing.checks import CHECKS
 from toolenv_gym.testing.failures import FailureError
+from toolenv_gym.testing.learners import (
+    LEARNER_CHECKS,
+    EnvMaker,
+    Learner,
+    LearnerCheck,
+    NotOfferedError,
+    NumberError,
+    Replay,
+    Rollout,
+    Setup,
+    Step,
+    check_recurrent_learner,
+)
 from toolenv_gym.testing.playing import MakeEnv, MakeVectorEnv, Trial
 
-__all__ = ["CHECKS", "check_vector_env"]
+__all__ = [
+    "CHECKS",
+    "LEARNER_CHECKS",
+    "EnvMaker",
+    "Learner",
+    "LearnerCheck",
+    "NotOfferedError",
+    "NumberError",
+    "Replay",
+    "Rollout",
+    "Setup",
+    "Step",
+    "check_recurrent_learner",
+    "check_vector_env",
+]
 
 
 def check_vector_env(

@@ -1,0 +1,172 @@
+"""Checks of what was played: states, episodes, and how both meet."""
+
+import numpy as np
+
+from toolenv_gym.testing.failures import fail
+from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError
+from toolenv_gym.testing.learners.recording import value_of_token
+from toolenv_gym.testing.learners.trials import (
+    PlayedRollout,
+    Scene,
+    Trial,
+    log_probs_of,
+    logit_scale,
+    require_numbers,
+)
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
+
+PLAN = (MUL, ADD, STO, MUL, RCL, SUB, ANS)  # the optimum of every problem: seven steps
+SCRIPT = (PLAN, (MUL, ADD, ANS), (ANS,), (MUL, ADD, SUB, ANS))  # of different lengths and returns
+LEAST_EFFECT = 0.01  # of the state on a log-probability, so that a wrong one can be seen
+
+
+def check_rows(adapter: type[Learner]) -> None:
+    with Trial(adapter, Scene(script=SCRIPT)) as trial:
+        for _ in range(2):
+            require_rows(trial.rollout())
+
+
+def require_rows(rollout: PlayedRollout) -> None:
+    """Require that the observations, actions and starts kept are those that were played."""
+    steps, places = rollout.steps, rollout.places()
+    seen = rollout.column("observations").reshape(len(steps), -1)
+    right = np.array([step.observation for step in steps])
+    for row, step in enumerate(steps):
+        if not np.array_equal(seen[row], right[row]):
+            fail(f"{places[row]} is kept with the observation {seen[row]}, it was {right[row]}")
+        if rollout.column("actions")[row] != step.action:
+            action = rollout.column("actions")[row]
+            fail(f"{places[row]} is kept with the action {action}, it was {step.action}")
+    starts = np.array([step.start for step in steps])
+    require_numbers("starts", rollout.column("starts"), starts, places)
+
+
+def check_autoreset_modes(adapter: type[Learner]) -> None:
+    for mode in adapter.autoreset_modes:
+        changes = {"gamma": 0.9, "gae_lambda": 0.8, "critic": value_of_token}
+        scene = Scene(script=SCRIPT, time_limit=5)  # some terminate, one is truncated
+        with Trial(adapter, scene, autoreset_mode=mode, **changes) as trial:
+            rollout = trial.rollout()
+            require_rows(rollout)
+            _, returns = rollout.targets(gamma=0.9, gae_lambda=0.8)
+            what = f"the target of the value in autoreset mode {mode.name}"
+            require_numbers(what, rollout.column("returns"), returns, rollout.places())
+
+
+def check_played_log_probs(adapter: type[Learner]) -> None:
+    with Trial(adapter, Scene(), logit_scale=logit_scale(adapter)) as trial:
+        rollout = trial.rollout()
+        require_played(trial, rollout, np.ones(len(rollout.steps), dtype=np.bool_))
+
+
+def check_state_matters(adapter: type[Learner]) -> None:
+    """Of a network whose state has no effect no other check could see anything."""
+    _require_recurrent(adapter)
+    with Trial(adapter, Scene(script=[PLAN]), logit_scale=logit_scale(adapter)) as trial:
+        rollout = trial.rollout()
+        effects = [
+            np.abs(np.asarray(step.log_probs) - np.asarray(forgetful.log_probs)).max()
+            for step, forgetful, played in zip(
+                trial.steps_of(rollout), trial.steps_without_state(rollout), rollout.steps,
+                strict=True,
+            )
+            if not played.start
+        ]  # fmt: skip
+        if np.median(effects) < LEAST_EFFECT:
+            fail(
+                f"without its state the log-probabilities of a step change by {np.median(effects)} "
+                f"in the median, they must by {LEAST_EFFECT} at least"
+            )
+
+
+def check_episode_starts(adapter: type[Learner]) -> None:
+    scene = Scene(problem=12_345)  # so that all first observations are the same
+    with Trial(adapter, scene, logit_scale=logit_scale(adapter), n_steps=64) as trial:
+        rollout = trial.rollout()
+        starts = np.flatnonzero([step.start for step in rollout.steps])
+        places = [rollout.places()[row] for row in starts]
+        for name in ("values", "log_probs"):
+            numbers = rollout.column(name)
+            # What is compared with is an environment's first step, which has no past.
+            first: dict[int, float] = {}
+            for row in starts if name == "log_probs" else ():
+                first.setdefault(rollout.steps[row].action, numbers[row])
+            right = [first.get(rollout.steps[row].action, numbers[0]) for row in starts]
+            what = f"{name} at the first step of an episode, the same as of all others,"
+            require_numbers(what, numbers[starts], np.array(right), places)
+
+
+def check_initial_states(adapter: type[Learner]) -> None:
+    with Trial(adapter, Scene(script=SCRIPT), logit_scale=logit_scale(adapter)) as trial:
+        rollout = trial.rollout()
+        require_played(trial, rollout, np.array([step.start for step in rollout.steps]))
+
+
+def check_neighbours(adapter: type[Learner]) -> None:
+    with Trial(adapter, Scene(script=SCRIPT), logit_scale=logit_scale(adapter)) as trial:
+        observations = np.array([step.observation for step in trial.rollout().steps])
+        first, second = observations[:8], observations[8:16]
+        learner = trial.learner
+        together = learner.step(second, learner.step(first, None, None).states, None)
+        alone = [
+            learner.step(second[[row]], learner.step(first[[row]], None, None).states, None)
+            for row in range(len(first))
+        ]
+        right = np.concatenate([np.asarray(step.log_probs) for step in alone])
+        places = [f"row {row}, action {action}" for row, action in np.ndindex(right.shape)]
+        what = "a log-probability in a batch, which must be as without it,"
+        require_numbers(what, np.ravel(together.log_probs), right.ravel(), places)
+
+
+def check_carried_state(adapter: type[Learner]) -> None:
+    scale = logit_scale(adapter)
+    with Trial(adapter, Scene(script=[PLAN]), logit_scale=scale, n_steps=5) as trial:
+        trial.rollout()  # ends in the middle of an episode
+        for _ in range(2):
+            rollout = trial.rollout()
+            going_on = [
+                ~np.cumsum([s.start for s in steps]).astype(bool) for steps in rollout.played
+            ]
+            require_played(trial, rollout, np.concatenate(going_on))
+
+
+def require_played(
+    trial: Trial, rollout: PlayedRollout, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+) -> None:
+    """Require the log-probabilities and values of some steps to be as of a network alone."""
+    steps = trial.steps_of(rollout)
+    actions = np.array([step.action for step in rollout.steps])
+    places = [place for place, is_chosen in zip(rollout.places(), chosen, strict=True) if is_chosen]
+    right = {
+        "log-probability": log_probs_of(steps, actions),
+        "value": np.array([float(np.ravel(step.values)[0]) for step in steps]),
+    }
+    for name, column in (("log-probability", "log_probs"), ("value", "values")):
+        what = f"the {name} of a step when it was played"
+        require_numbers(what, rollout.column(column)[chosen], right[name][chosen], places)
+
+
+def check_episode_statistics(adapter: type[Learner]) -> None:
+    with Trial(adapter, Scene(script=SCRIPT)) as trial:
+        rollout = trial.rollout()
+        if rollout.kept.episodes is None:
+            raise NotOfferedError("the adapter reports no episodes")
+        right = []
+        for steps in rollout.played:
+            total, length = 0.0, 0
+            for step in steps:
+                total, length = total + step.reward, length + 1
+                if step.terminated or step.truncated:
+                    right.append((total, length))
+                    total, length = 0.0, 0
+        seen = sorted((float(total), int(length)) for total, length in rollout.kept.episodes)
+        places = [f"episode {number} by return and length" for number in range(len(right))]
+        for number, name in enumerate(("return", "length")):
+            numbers = np.array([pair[number] for pair in seen])
+            what = f"the {name} reported of an episode"
+            require_numbers(what, numbers, np.array(sorted(right))[:, number], places)
+
+
+def _require_recurrent(adapter: type[Learner]) -> None:
+    if not adapter.recurrent:
+        raise NotOfferedError("the learner is not recurrent")
