@@ -46,8 +46,9 @@ class StableBaselinesLearner(Learner):
         self.setup = setup
         self.env = self.make_env()
         self.model: Any = self.make_model()
+        last_layer: Any = self.model.policy.action_net
         with th.no_grad():
-            for parameter in self.model.policy.action_net.parameters():
+            for parameter in last_layer.parameters():
                 parameter *= setup.logit_scale
         if setup.critic is not None:
             _exchange_critic(self.model.policy, setup.critic)
