@@ -15,9 +15,9 @@ from rich.console import Console
 from saved import SavedModelSettings
 from scoring import score_each
 
-from agents.toolarith.problems import has_templates
 from agents.toolarith.tables import score_table
 from agents.toolarith.template_figure import save_template_figure
+from toolenv_gym.problems import has_templates
 from toolenv_gym.rules import Rules
 from toolenv_gym.worlds import WORLDS
 

@@ -16,7 +16,7 @@ from saved import SavedModelSettings
 
 from agents.recurrent.export import OnnxPolicy, export_onnx
 from agents.toolarith.evaluation import greedy_episodes
-from agents.toolarith.problems import EXHAUSTIVE, played_count, problem_batches
+from toolenv_gym.problems import EXHAUSTIVE, played_count, problem_batches
 
 
 @dataclass

@@ -7,8 +7,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from agents.toolarith.evaluation import Score, evaluate
-from agents.toolarith.problems import played_count
 from toolenv_gym.oracle import Task
+from toolenv_gym.problems import played_count
 
 
 def score_each(

@@ -23,12 +23,12 @@ from agents.toolarith.evaluation import evaluation_tasks, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
 from agents.toolarith.figures import evaluations_of, save_curves
 from agents.toolarith.model_files import saved_timesteps
-from agents.toolarith.problems import has_templates
 from agents.toolarith.runs import Run, describe_start, find_run, open_run
 from agents.toolarith.settings import TrainSettings
 from agents.toolarith.tables import episode_table, score_table
 from agents.toolarith.template_figure import save_template_figure
 from agents.toolarith.training import learn, prepare
+from toolenv_gym.problems import has_templates
 
 EPISODES = 5  # shown a stage, at the end
 

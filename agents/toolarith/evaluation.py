@@ -13,10 +13,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.common.files import Row
 from agents.toolarith.environments import make_envs
 from agents.toolarith.one_hot import encode, history_of, recent
-from agents.toolarith.problems import played_count, problem_batches
 from toolenv_gym import oracle
 from toolenv_gym.observation import PREVIOUS, observation_space
 from toolenv_gym.oracle import Task
+from toolenv_gym.problems import played_count, problem_batches
 from toolenv_gym.rules import Rules, World
 from toolenv_gym.starts import split_templates
 

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.toolarith.evaluation import Episodes
-from agents.toolarith.problems import numbers_at
 from toolenv_gym import oracle
 from toolenv_gym.guidance import plan_length
 from toolenv_gym.oracle import Plan, Task
+from toolenv_gym.problems import numbers_at
 from toolenv_gym.rules import START, Machine, Problem, highest_reward, play
 from toolenv_gym.sequences import machines_along
 from toolenv_gym.tokens import ANS, token_name

@@ -7,7 +7,7 @@ from rich.table import Table
 from agents.common.files import Row
 from agents.common.tables import by_columns, markdown_table
 from agents.toolarith.evaluation import Score
-from agents.toolarith.problems import has_templates
+from toolenv_gym.problems import has_templates
 from toolenv_gym.rules import Rules
 from toolenv_gym.worlds import published
 

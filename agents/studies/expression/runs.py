@@ -23,12 +23,12 @@ import torch as th
 from agents.common.files import Row
 from agents.recurrent.gru_policy import GruActorCriticPolicy
 from agents.toolarith.evaluation import Episodes, Integers, joined, played_envs
-from agents.toolarith.problems import played_count, problem_batches
 from agents.toolarith.saved_models import load_model
 from agents.toolarith.stepping import read
 from toolenv_gym import oracle
 from toolenv_gym.guidance import plan_length
 from toolenv_gym.oracle import Task
+from toolenv_gym.problems import played_count, problem_batches
 from toolenv_gym.sequences import machines_along, play_sequences
 from toolenv_gym.starts import problems_per_template
 from toolenv_gym.tokens import ANS, RCL, STO, TOOLS_WITHOUT_REGISTER

@@ -5,15 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from agents.toolarith import problems
-from agents.toolarith.problems import (
+from toolenv_gym import problems, worlds
+from toolenv_gym.oracle import Task
+from toolenv_gym.problems import (
     has_templates,
     numbers_at,
     played_count,
     problem_batches,
 )
-from toolenv_gym import worlds
-from toolenv_gym.oracle import Task
 from toolenv_gym.worlds import expression
 
 HELD_OUT = range(1, 81, 4)  # the templates of stage 3 whose numbers leave 1 when divided by 4
