@@ -1,9 +1,10 @@
-"""What an agent could earn that sees the expressions of ``ToolArithExpression-v0`` as bags.
+"""What an agent could earn that sees the expressions of ``ToolArithExpression-v0`` only in part.
 
 A network that averages the embeddings of the context, as the published one does, knows which digits
-and operators there are, how often each and how many, but not in which order. Whatever memory it
-has, and as long as it sees nothing but its own tokens afterwards, it can at best play for each such
-bag the sequence that answers the most of the bag's problems.
+and operators there are, how often each and how many, but not in which order: it sees *bags*. One
+that never looks farther than the expressions reached that it was trained on sees *beginnings*.
+Whatever memory such an agent has, and as long as it sees nothing but its own tokens afterwards, it
+can at best play for all problems that it sees alike the sequence that answers the most of them.
 
 A sequence's answer is a polynomial of the digits, the same for all operators, as the machine does
 not read these. Each digit is taken at most once, so it is linear in each: two sequences answer
@@ -32,9 +33,33 @@ def best_success_of_bags(task: Task) -> float:
 
     :param task: of ``ToolArithExpression-v0``; all templates count, each as much as another
     """
+    return _best_success(task, *bags(task.stage))
+
+
+def best_success_of_beginnings(task: Task, depth: int) -> float:
+    """Return the highest success rate over all problems of an agent that sees their beginnings.
+
+    It takes as long as :func:`best_success_of_bags`.
+
+    :param task: of ``ToolArithExpression-v0``; all templates count, each as much as another
+    :param depth: a stage below the task's, whose expressions are as long as the beginnings
+    """
+    if not 0 <= depth < task.stage:
+        raise ValueError(f"depth must be an integer 0 to {task.stage - 1}, got {depth!r}")
+    hidden = task.stage - depth  # as many operators as digits
+    operators = np.arange(expression.n_templates(task.stage)) // 3**hidden
+    digits = np.arange(problems_per_template(expression, task.stage)) // 10**hidden
+    return _best_success(task, operators, digits)
+
+
+def _best_success(task: Task, operators: Integers, digits: Integers) -> float:
+    """Return the success rate of playing alike what has the same two numbers.
+
+    :param operators: a number, from 0, for each template
+    :param digits: a number, from 0, for each choice of digits
+    """
     if task.rules.NAME != expression.NAME:
-        raise ValueError(f"bags are those of {expression.NAME}, got {task.rules.NAME}")
-    operators, digits = bags(task.stage)
+        raise ValueError(f"the expressions are those of {expression.NAME}, got {task.rules.NAME}")
     best = np.zeros((operators.max() + 1, digits.max() + 1), dtype=np.int64)
     count = _count_answered(task.rules)
     for sequence in distinct_sequences(task):
@@ -95,7 +120,7 @@ def _count_answered(rules: Rules) -> Callable[..., Integers]:
         digits: Integers,
         shape: tuple[int, int],
     ) -> Integers:
-        """Return of how many problems of each bag a sequence gives the target, of that shape."""
+        """Return how many of the problems seen alike a sequence answers, of that shape."""
         counts = np.zeros(shape, dtype=np.int64)
         for choice in range(len(digits)):
             problem, machine = rules.problem_at(stage, choice), START

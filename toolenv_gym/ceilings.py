@@ -59,6 +59,18 @@ def _exact(task: Task, masks: Any) -> Rewards:
     return ceiling.by_template
 
 
+def highest_mean_return(task: Task, kind: str) -> float:
+    """Return the highest mean return over all problems that an agent of a kind can have.
+
+    :param kind: one of :data:`KINDS` or :data:`MEMORYLESS_KINDS`
+    :raises ValueError: there is no such kind
+    """
+    kinds = KINDS | MEMORYLESS_KINDS
+    if kind not in kinds:
+        raise ValueError(f"the kind of agent must be one of {list(kinds)}, got {kind!r}")
+    return float(kinds[kind](task).mean())
+
+
 def ceilings(rules: Rules, stage: int) -> Iterator[dict[str, Any]]:
     """Yield the ceilings of a stage as rows of a table, with the world's default settings.
 

@@ -1,4 +1,4 @@
-"""The ceiling of an agent that sees expressions as bags, against one found without the rules."""
+"""Ceilings of agents that see expressions in part, against those found without the rules."""
 
 import itertools
 
@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from toolenv_gym import worlds
-from toolenv_gym.bags import bags, best_success_of_bags, distinct_sequences
+from toolenv_gym.bags import (
+    bags,
+    best_success_of_bags,
+    best_success_of_beginnings,
+    distinct_sequences,
+)
 from toolenv_gym.oracle import Task
 from toolenv_gym.tokens import ADD, MUL, RCL, STO, SUB
 from toolenv_gym.worlds import expression
@@ -41,15 +46,19 @@ def answers(n_digits, longest):
     return choices, np.array(found)
 
 
-def ceiling(n_digits, longest):
+def bag(operators, digits):
+    return tuple(sorted(operators)), tuple(sorted(digits))
+
+
+def ceiling(n_digits, longest, seen=bag):
     choices, values = answers(n_digits, longest)
     solved = {}
     for operators in itertools.product("*+-", repeat=n_digits - 1):
         for column, digits in enumerate(choices):
             text = "".join(itertools.chain(*zip(map(str, digits), (*operators, ""), strict=True)))
-            bag = tuple(sorted(operators)), tuple(sorted(digits))
+            key = seen(operators, digits)
             # eval() knows the precedence of the operators by itself.
-            solved[bag] = solved.get(bag, 0) + (values[:, column] == eval(text))
+            solved[key] = solved.get(key, 0) + (values[:, column] == eval(text))
     return sum(counts.max() for counts in solved.values()) / (len(choices) * 3 ** (n_digits - 1))
 
 
@@ -57,6 +66,17 @@ def ceiling(n_digits, longest):
 def test_the_ceiling_by_enumeration_of_all_sequences(stage):
     # No answer of these stages needs more than five tokens: longer sequences give no others.
     assert best_success_of_bags(Task(expression, stage)) == ceiling(stage + 2, longest=5)
+
+
+def test_the_ceiling_of_beginnings_by_enumeration_of_all_sequences():
+    seen = ceiling(3, longest=5, seen=lambda operators, digits: (operators[:1], digits[:2]))
+    assert best_success_of_beginnings(Task(expression, 1), depth=0) == seen
+
+
+@pytest.mark.parametrize("depth", [-1, 1, 2])
+def test_beginnings_are_shorter_than_the_expressions(depth):
+    with pytest.raises(ValueError, match=f"depth must be an integer 0 to 0, got {depth}"):
+        best_success_of_beginnings(Task(expression, 1), depth)
 
 
 def test_a_bag_with_a_budget_too_small():
