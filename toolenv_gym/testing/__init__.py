@@ -60,15 +60,18 @@ from toolenv_gym.testing.learners import (
     check_recurrent_learner,
 )
 from toolenv_gym.testing.playing import MakeEnv, MakeVectorEnv, Trial
+from toolenv_gym.testing.probes import PROBES, Probe
 
 __all__ = [
     "CHECKS",
     "LEARNER_CHECKS",
+    "PROBES",
     "EnvMaker",
     "Learner",
     "LearnerCheck",
     "NotOfferedError",
     "NumberError",
+    "Probe",
     "Replay",
     "Rollout",
     "Setup",
