@@ -19,6 +19,9 @@ def test_the_wheel_holds_the_two_packages(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = (tmp_path / "dist").glob("toolenv_gym-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
+    (entry_points,) = (name for name in names if name.endswith("dist-info/entry_points.txt"))
+    plugin = zipfile.ZipFile(wheel).read(entry_points).decode()
+    assert plugin.split("\n") == ["[pytest11]", "toolarith = toolenv_gym.testing.plugin", ""]
     assert "toolenv_gym/py.typed" in names
     assert "agents/recurrent/gru_policy.py" in names
     # README warns of `agents`, which openai-agents holds too; there must be no further such name.
