@@ -288,7 +288,10 @@ def _imported(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise pytest.UsageError(
-            f"--toolarith-adapter={name}: {error} (python -m pytest finds modules in the present "
-            "folder, pytest alone only those installed)"
-        ) from error
+        missing = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
+        hint = (
+            ": is it installed? python -m pytest finds modules in the present folder too"
+            if missing
+            else ""
+        )
+        raise pytest.UsageError(f"--toolarith-adapter={name}: {error}{hint}") from error
