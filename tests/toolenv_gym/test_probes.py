@@ -14,7 +14,7 @@ from toolenv_gym.oracle import Task
 from toolenv_gym.testing import PROBES
 from toolenv_gym.testing.references import exact_mean_return
 from toolenv_gym.tokens import ADD, ANS, EOS, MUL
-from toolenv_gym.worlds import published
+from toolenv_gym.worlds import memory
 
 # The rows of the committed ceilings that hold for a probe: stage, reveal and kind of agent. For the
 # masks it is that of an agent without them.
@@ -72,19 +72,19 @@ def test_the_capability_is_enough(name, committed):
 
 
 def test_truncation():
-    """``MUL ANS`` earns 1 + 8/4, and ``MUL ADD ANS`` 8/2; both earn all of it where c is 0."""
+    """``MUL ANS`` earns 8/4, and ``MUL ADD ANS`` 1 + 8/2; both earn all of it where c is 0."""
     probe = PROBES["truncation"]
-    assert probe.optimum == near(0.9 * 4 + 0.1 * 7)
-    assert probe.ceiling == near(0.9 * 3 + 0.1 * 7)
+    assert probe.optimum == near(0.9 * 5 + 0.1 * 7)
+    assert probe.ceiling == near(0.9 * 2 + 0.1 * 7)
 
 
 def test_who_takes_the_time_limit_for_an_end_answers_within_it():
-    """Beyond it, there is something to earn in one of two environments only."""
+    """Beyond it, there is something to earn in one of three environments only."""
     within, all_steps = (
-        oracle.best_returns(Task(published, 0, steps, PROBES["truncation"].settings["shaping"]))
+        oracle.best_returns(Task(memory, 0, steps, PROBES["truncation"].settings["shaping"]))
         for steps in (2, 7)
     )
-    assert (within > all_steps / 2).all()
+    assert (within > all_steps / 3).all()
 
 
 def test_depth():
@@ -132,18 +132,18 @@ def test_environments_of_a_probe(probe):
 
 
 def test_time_limits_are_taken_in_turn():
-    envs = SyncVectorEnv(PROBES["truncation"].training_envs(3))
+    envs = SyncVectorEnv(PROBES["truncation"].training_envs(4))
     envs.reset(seed=0)
-    for truncated in ([False, False, False], [False, True, False]):
-        _, _, terminations, truncations, _ = envs.step(np.full(3, EOS))
+    for truncated in ([False] * 4, [False, True, True, False]):
+        _, _, terminations, truncations, _ = envs.step(np.full(4, EOS))
         assert truncations.tolist() == truncated
         assert not terminations.any()
 
 
 def test_each_time_limit_needs_an_environment():
-    message = "the probe 'truncation' takes at least 2 environments side by side, .* got num_envs=1"
+    message = "the probe 'truncation' takes at least 3 environments side by side, .* got num_envs=2"
     with pytest.raises(ValueError, match=message):
-        PROBES["truncation"].training_envs(1)
+        PROBES["truncation"].training_envs(2)
 
 
 # ---------------------------------------------------------------------- learners with and without
@@ -159,7 +159,7 @@ def key_of(first, tokens):
 
 def learnt(probe, bootstraps, steps=800):
     """Return the values of a tabular Q-learner that plays at random."""
-    n, rng = 8, np.random.default_rng(0)
+    n, rng = 9, np.random.default_rng(0)
     envs = SyncVectorEnv(probe.training_envs(n), autoreset_mode=AutoresetMode.SAME_STEP)
     first, _ = envs.reset(seed=0)
     first, played = first.copy(), [()] * n
@@ -184,7 +184,7 @@ def learnt(probe, bootstraps, steps=800):
 
 def mean_return(probe, values):
     """Return what a greedy player earns in the first episodes, one on each problem."""
-    n = published.n_problems(0)
+    n = memory.n_problems(0)
     envs = gym.make_vec(probe.env_id, n, autoreset_mode=AutoresetMode.SAME_STEP, **probe.settings)
     first, _ = envs.reset(options={"problem": np.arange(n)})
     total, tokens = np.zeros(n), [()] * n

@@ -136,12 +136,13 @@ _PROBES = (
     ),
     Probe(
         "truncation",
-        "wait a step for the greater reward, though time limits cut half of the episodes short",
-        "that takes the time limit for an end, and so the smaller reward within it",
-        "ToolArith-v0",
+        "wait a step for the greater reward, though time limits cut most of the episodes short",
+        "that takes a time limit for an end, and so the smaller reward within it",
+        "ToolArithMemory-v0",
         {"stage": 0, "shaping": 8.0},
         _ceiling("optimum", max_steps=2),
-        time_limits=(None, 2),
+        masks=True,
+        time_limits=(None, 2, 2),
     ),
     Probe(
         "register",
