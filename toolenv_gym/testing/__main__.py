@@ -27,8 +27,8 @@ def _environment(probe: Probe) -> str:
     if probe.training:
         texts.append(f"trained with `{', '.join(_arguments(probe.training))}`")
     if any(probe.time_limits):
-        limits = " and ".join(f"`max_episode_steps={limit}`" for limit in probe.time_limits)
-        texts.append(f"trained with {limits} in turn")
+        limits = ", ".join(map(str, probe.time_limits))
+        texts.append(f"trained with `max_episode_steps` {limits} in turn")
     if probe.masks:
         texts.append("with action masks")
     return ", ".join(texts)
