@@ -1,11 +1,15 @@
 """Checks of what was played: states, episodes, and how both meet."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from toolenv_gym.testing.failures import fail
 from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError
 from toolenv_gym.testing.learners.recording import value_of_token
 from toolenv_gym.testing.learners.trials import (
+    N_ENVS,
+    NumberError,
     PlayedRollout,
     Scene,
     Trial,
@@ -147,24 +151,35 @@ def require_played(
 
 
 def check_episode_statistics(adapter: type[Learner]) -> None:
-    with Trial(adapter, Scene(script=SCRIPT)) as trial:
-        rollout = trial.rollout()
-        if rollout.kept.episodes is None:
-            raise NotOfferedError("the adapter reports no episodes")
-        right = []
-        for steps in rollout.played:
-            total, length = 0.0, 0
-            for step in steps:
-                total, length = total + step.reward, length + 1
-                if step.terminated or step.truncated:
-                    right.append((total, length))
-                    total, length = 0.0, 0
-        seen = sorted((float(total), int(length)) for total, length in rollout.kept.episodes)
-        places = [f"episode {number} by return and length" for number in range(len(right))]
-        for number, name in enumerate(("return", "length")):
-            numbers = np.array([pair[number] for pair in seen])
-            what = f"the {name} reported of an episode"
-            require_numbers(what, numbers, np.array(sorted(right))[:, number], places)
+    with Trial(adapter, Scene(script=SCRIPT), n_steps=20) as trial:
+        sums = [(0.0, 0)] * N_ENVS
+        for _ in range(2):  # the first rollout ends in episodes, of which the second reports
+            rollout = trial.rollout()
+            if rollout.kept.episodes is None:
+                raise NotOfferedError("the adapter reports no episodes")
+            right = []
+            for row, steps in enumerate(rollout.played):
+                total, length = sums[row]
+                for step in steps:
+                    total, length = total + step.reward, length + 1
+                    if step.terminated or step.truncated:
+                        right.append((total, length))
+                        total, length = 0.0, 0
+                sums[row] = total, length
+            _require_episodes(rollout.kept.episodes, right)
+
+
+def _require_episodes(
+    reported: Sequence[tuple[float, int]], right: Sequence[tuple[float, int]]
+) -> None:
+    """Require the same episodes, in any order."""
+    if len(reported) != len(right):
+        raise NumberError("the number of episodes reported", len(reported), len(right))
+    seen = np.array(sorted((float(total), int(length)) for total, length in reported))
+    places = [f"episode {number} by return and length" for number in range(len(right))]
+    for column, name in enumerate(("return", "length")):
+        what = f"the {name} reported of an episode"
+        require_numbers(what, seen[:, column], np.array(sorted(right))[:, column], places)
 
 
 def _require_recurrent(adapter: type[Learner]) -> None:
