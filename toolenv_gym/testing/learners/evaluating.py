@@ -8,7 +8,7 @@ import numpy as np
 
 from toolenv_gym.testing.failures import fail
 from toolenv_gym.testing.learners.adapter import Learner
-from toolenv_gym.testing.learners.playing import PLAN
+from toolenv_gym.testing.learners.playing import PLAN, SCRIPT
 from toolenv_gym.testing.learners.trials import (
     TOLERANCE,
     NumberError,
@@ -25,12 +25,14 @@ N_EPISODES = 5
 
 def check_predict_without_state(adapter: type[Learner]) -> None:
     with Trial(adapter, Scene(), logit_scale=logit_scale(adapter)) as trial:
-        steps = [step for step in trial.rollout().steps if step.start]
-        for step in steps:
+        states: Any = None
+        for step in trial.rollout().steps:  # so that some state is there to be taken by mistake
             observation = step.observation[np.newaxis]
-            actions, _ = trial.learner.predict(observation, None, None, True)
-            log_probs = np.asarray(trial.learner.step(observation, None, None).log_probs)[0]
-            _require_best("predict() without a state", log_probs, int(np.ravel(actions)[0]))
+            states = None if step.start else states
+            actions, states = trial.learner.predict(observation, states, None, True)
+            if step.start:
+                log_probs = np.asarray(trial.learner.step(observation, None, None).log_probs)[0]
+                _require_best("predict() without a state", log_probs, int(np.ravel(actions)[0]))
 
 
 def check_predict_with_state(adapter: type[Learner]) -> None:
@@ -52,8 +54,9 @@ def check_evaluation(adapter: type[Learner]) -> None:
 def require_greedy(adapter: type[Learner], masks: bool) -> None:
     """Require that an evaluation plays the most probable action, given all that was seen."""
     scale = logit_scale(adapter, masks=masks)
-    with Trial(adapter, Scene(), masks=masks, logit_scale=scale) as trial:
-        env = Scene().make(adapter.one_hot)
+    scene = Scene(script=SCRIPT)  # long episodes of different returns, whatever is preferred
+    with Trial(adapter, scene, masks=masks, logit_scale=scale) as trial:
+        env = scene.make(adapter.one_hot)
         mean = trial.learner.evaluate(env, N_EPISODES)
         returns = [0.0]
         states: Any = None
