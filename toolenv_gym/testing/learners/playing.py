@@ -15,6 +15,7 @@ from toolenv_gym.testing.learners.trials import (
     Trial,
     log_probs_of,
     logit_scale,
+    most_layers,
     require_numbers,
 )
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
@@ -58,7 +59,9 @@ def check_autoreset_modes(adapter: type[Learner]) -> None:
 
 
 def check_played_log_probs(adapter: type[Learner]) -> None:
-    with Trial(adapter, Scene(), logit_scale=logit_scale(adapter)) as trial:
+    n_layers = most_layers(adapter)
+    scale = logit_scale(adapter, n_layers=n_layers)
+    with Trial(adapter, Scene(), logit_scale=scale, n_layers=n_layers) as trial:
         rollout = trial.rollout()
         require_played(trial, rollout, np.ones(len(rollout.steps), dtype=np.bool_))
 
@@ -107,7 +110,9 @@ def check_initial_states(adapter: type[Learner]) -> None:
 
 
 def check_neighbours(adapter: type[Learner]) -> None:
-    with Trial(adapter, Scene(script=SCRIPT), logit_scale=logit_scale(adapter)) as trial:
+    n_layers = most_layers(adapter)
+    scale = logit_scale(adapter, n_layers=n_layers)
+    with Trial(adapter, Scene(script=SCRIPT), logit_scale=scale, n_layers=n_layers) as trial:
         observations = np.array([step.observation for step in trial.rollout().steps])
         first, second = observations[:8], observations[8:16]
         learner = trial.learner

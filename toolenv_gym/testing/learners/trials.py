@@ -291,6 +291,16 @@ def logit_scale(adapter: type[Learner], masks: bool = False, n_layers: int = 1) 
     return SPREAD / max(float(np.mean(spreads)), 1e-6)
 
 
+@functools.cache
+def most_layers(adapter: type[Learner]) -> int:
+    """Return 2, or 1 if the learner has no more."""
+    try:
+        with Trial(adapter, Scene(), n_layers=2):
+            return 2
+    except NotOfferedError:
+        return 1
+
+
 def trial_if_offered(
     adapter: type[Learner], scene: Scene, wish: dict[str, Any], **changes: Any
 ) -> Trial:
