@@ -47,8 +47,9 @@ def require_rows(rollout: PlayedRollout) -> None:
 
 
 def check_autoreset_modes(adapter: type[Learner]) -> None:
+    scale = logit_scale(adapter)
     for mode in adapter.autoreset_modes:
-        changes = {"gamma": 0.9, "gae_lambda": 0.8, "critic": value_of_token}
+        changes = {"gamma": 0.9, "gae_lambda": 0.8, "critic": value_of_token, "logit_scale": scale}
         scene = Scene(script=SCRIPT, time_limit=5)  # some terminate, one is truncated
         with Trial(adapter, scene, autoreset_mode=mode, **changes) as trial:
             rollout = trial.rollout()
@@ -56,6 +57,7 @@ def check_autoreset_modes(adapter: type[Learner]) -> None:
             _, returns = rollout.targets(gamma=0.9, gae_lambda=0.8)
             what = f"the target of the value in autoreset mode {mode.name}"
             require_numbers(what, rollout.column("returns"), returns, rollout.places())
+            require_played(trial, rollout, np.array([step.start for step in rollout.steps]))
 
 
 def check_played_log_probs(adapter: type[Learner]) -> None:
