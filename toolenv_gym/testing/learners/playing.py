@@ -63,7 +63,7 @@ def check_autoreset_modes(adapter: type[Learner]) -> None:
 def check_played_log_probs(adapter: type[Learner]) -> None:
     n_layers = most_layers(adapter)
     scale = logit_scale(adapter, n_layers=n_layers)
-    with Trial(adapter, Scene(), logit_scale=scale, n_layers=n_layers) as trial:
+    with Trial(adapter, Scene(script=SCRIPT), logit_scale=scale, n_layers=n_layers) as trial:
         rollout = trial.rollout()
         require_played(trial, rollout, np.ones(len(rollout.steps), dtype=np.bool_))
 

@@ -70,12 +70,15 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class Scripted(gym.Wrapper[Any, Any, Any, Any]):
-    """Plays the tokens of a script, whatever the actions are: one sequence an episode, in turn."""
+    """Plays the tokens of a script, whatever the actions are: one sequence an episode, in turn.
 
-    def __init__(self, env: gym.Env[Any, Any], script: Sequence[Sequence[int]]) -> None:
+    :param first: the sequence to begin with
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], script: Sequence[Sequence[int]], first: int) -> None:
         super().__init__(env)
         self._script = script
-        self._episode = -1
+        self._episode = first - 1
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         self._episode += 1

@@ -50,7 +50,8 @@ class Scene:
 
     :param env_id: of the world
     :param stage: one of its stages
-    :param script: tokens to be played instead of the actions, a sequence an episode
+    :param script: tokens to be played instead of the actions, a sequence an episode; each
+        environment begins one episode later in it, so that theirs do not end all at once
     :param time_limit: steps after which a ``TimeLimit`` truncates episodes
     :param problem: the number of a problem to begin every episode with
     """
@@ -61,12 +62,12 @@ class Scene:
     time_limit: int | None = None
     problem: int | None = None
 
-    def make(self, one_hot: bool) -> Recorder:
+    def make(self, one_hot: bool, row: int = 0) -> Recorder:
         env: gym.Env[Any, Any] = gym.make(self.env_id, stage=self.stage)
         if self.problem is not None:
             env = FixedProblem(env, self.problem)
         if self.script is not None:
-            env = Scripted(env, self.script)
+            env = Scripted(env, self.script, row)
         if self.time_limit is not None:
             env = TimeLimit(env, self.time_limit)
         return Recorder(FlattenObservation(env) if one_hot else env)
@@ -98,7 +99,7 @@ class Trial:
 
     def _maker(self, row: int) -> EnvMaker:
         def make() -> gym.Env[Any, Any]:
-            self._recorders[row] = self._scene.make(self._one_hot)
+            self._recorders[row] = self._scene.make(self._one_hot, row)
             return self._recorders[row]
 
         return make
