@@ -55,4 +55,5 @@ def test_the_example_with_fixtures(run, pytester):
 
 def test_the_options(run):
     command = next(block for block in blocks("sh") if block.startswith("pytest "))
-    assert run(*shlex.split(command)[1:]).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    options = shlex.split(command.replace("\\\n", ""))[1:]
+    assert run(*options).ret == pytest.ExitCode.NO_TESTS_COLLECTED
