@@ -28,6 +28,7 @@ SHORT = {
     "make train ENV=ToolArithMemory-v0\n": "make -n train ENV=ToolArithMemory-v0\n",
     "make train ENV=ToolArithExpression-v0\n": "make -n train ENV=ToolArithExpression-v0\n",
     "make test\n": "make -n test\n",
+    "plain_torch:PlainTorchPPO\n": "plain_torch:PlainTorchPPO -k returns\n",
     ".learn(100_000)": ".learn(2_048)",
 }
 

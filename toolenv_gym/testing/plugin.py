@@ -32,6 +32,7 @@ from gymnasium.vector import VectorEnv
 from toolenv_gym import arguments
 from toolenv_gym.observation import REVEALS
 from toolenv_gym.testing.failures import FailureError
+from toolenv_gym.testing.learners import LEARNER_CHECKS, NotOfferedError
 from toolenv_gym.testing.probes import PROBES, Env, Probe
 from toolenv_gym.worlds import WORLDS
 
@@ -242,15 +243,15 @@ class LearnerChecks(pytest.Collector):
     def collect(self) -> "list[LearnerCheckItem]":
         return [
             LearnerCheckItem.from_parent(self, name=name, check=check, adapter=self._adapter)
-            for name, check in _testing().LEARNER_CHECKS.items()
+            for name, check in LEARNER_CHECKS.items()
         ]
 
 
 class LearnerCheckItem(pytest.Item):
     """One check as a test: passed, failed with its message, or skipped if not applicable.
 
-    :param check: raises :class:`FailureError`, or ``NotOfferedError`` for a learner without what it
-        is about
+    :param check: raises :class:`FailureError`, or :class:`NotOfferedError` for a learner without what
+        it is about
     :param adapter: what ``check`` takes
     """
 
@@ -262,7 +263,7 @@ class LearnerCheckItem(pytest.Item):
     def runtest(self) -> None:
         try:
             self._check(self._adapter)
-        except _testing().NotOfferedError as reason:
+        except NotOfferedError as reason:
             pytest.skip(f"{self.name}: {reason}")
         except FailureError as error:
             failure = error
@@ -272,10 +273,6 @@ class LearnerCheckItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         return self.path, None, self.nodeid
-
-
-def _testing() -> Any:
-    return importlib.import_module("toolenv_gym.testing")
 
 
 def _imported(name: str) -> Any:
