@@ -250,8 +250,8 @@ class LearnerChecks(pytest.Collector):
 class LearnerCheckItem(pytest.Item):
     """One check as a test: passed, failed with its message, or skipped if not applicable.
 
-    :param check: raises :class:`FailureError`, or :class:`NotOfferedError` for a learner without what
-        it is about
+    :param check: raises :class:`FailureError`, or :class:`NotOfferedError` for a learner that has
+        not what it is about
     :param adapter: what ``check`` takes
     """
 
