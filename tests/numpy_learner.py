@@ -5,7 +5,7 @@ further layer a trace of the layer below: ``state / 2 + state below``. The logit
 times a fixed table, plus biases, which alone are learnt. An episode begins as if ``[EOS]`` had been
 seen in the step before, so that a state of zeros is a wrong one.
 
-Whatever can go wrong is a short method of its own: see ``learner_mutants``.
+Whatever can go wrong is a short method of its own: see ``mutants``.
 """
 
 from types import SimpleNamespace
@@ -69,7 +69,8 @@ class NumpyLearner(Learner):
         return states[-1] @ VALUES + self.parameters["critic"]
 
     def draw(self, log_probs):
-        return (log_probs + self.random.gumbel(size=log_probs.shape)).argmax(axis=1)
+        sums = np.exp(log_probs).cumsum(axis=1)
+        return (sums > self.random.random((len(sums), 1)) * sums[:, -1:]).argmax(axis=1)
 
     # Playing
 

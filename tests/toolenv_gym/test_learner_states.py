@@ -2,10 +2,10 @@
 
 from itertools import pairwise
 
-import learner_mutants as mutants
 import numpy as np
 import pytest
 from learner_forms import FIRST, PREVIOUS, log_probs, state_of, told, value
+from mutants import states as mutants
 from numpy_learner import TABLE
 
 from toolenv_gym.tokens import EOS

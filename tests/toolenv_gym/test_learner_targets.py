@@ -1,18 +1,21 @@
 """Slips with what is kept, with targets and with padding move numbers that are known."""
 
-import learner_mutants as mutants
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from learner_forms import (
     FIRST,
+    N_ADMITTED,
     SCRIPT,
-    SCRIPT_ADMITS,
     estimates,
     of_token,
+    rotated,
     starts_of,
     told,
     value,
 )
+from mutants import targets as mutants
 
 from toolenv_gym.tokens import ADD, CTX, MUL, N_TOKENS, RCL, STO
 
@@ -69,18 +72,20 @@ def test_values_after_a_termination():
 def test_the_recursion_over_ends():
     """Each episode adds what it pays less the value that it began with, and so does the last one.
 
-    That one is cut before its third step, and pays the value of what comes then.
+    That one pays the value of what comes after the rollout.
     """
     failure = told(mutants.GoesOnOverEnds, "returns")
     (rollout,) = failure.rollouts
-    paid = np.where(rollout.over, rollout.rewards, 0.0)
-    seen, right = np.zeros((2, 30, 4))
-    for step in range(30):
-        end = step + np.argmax(rollout.over[step:, 0])
-        later = rollout.over[end + 1 :, 0].sum()
-        right[step] = paid[end]
-        seen[step] = paid[end:].sum(axis=0) - (later + 1) * value(FIRST)
-    seen += value([*FIRST, MUL, ADD])
+    seen, right = [], []
+    for env in range(4):
+        script = rotated(SCRIPT, env)
+        *starts, last = starts_of(script, 32)
+        paid = rollout.rewards[:, env]
+        after = value([*FIRST, *script[len(starts) % 4][: 32 - last]])
+        for number, (first, end) in enumerate(pairwise([*starts, last])):
+            right += [paid[end - 1]] * (end - first)
+            later = len(starts) - number
+            seen += [paid[first:].sum() - later * value(FIRST) + after] * (end - first)
     failure.require_worst(seen, right)
 
 
@@ -110,16 +115,14 @@ def test_flags_off_by_one():
     failure.require_worst(seen, estimates(rollout, 0.9, 0.8, last))
 
 
-# Padding. In 32 steps of the script an environment plays 9 sequences, the longest of 7 steps.
+# Padding. In 32 steps of the script environments play 9, 10, 10 and 9 sequences.
 
-N_PADDED = 4 * 9 * 7
+SEQUENCES = [starts_of(rotated(SCRIPT, env), 32) for env in range(4)]
+N_PADDED = 7 * sum(len(starts) for starts in SEQUENCES)  # the longest has 7 steps
 
 
 def test_padding_in_the_entropy():
-    counts = [len(tokens) for episode in (*SCRIPT_ADMITS, *SCRIPT_ADMITS) for tokens in episode]
-    counts += [len(tokens) for tokens in SCRIPT_ADMITS[0][:2]]
-    assert len(counts) == 32
-    entropy = np.log(counts).mean()
+    entropy = np.log(N_ADMITTED).mean()
     padding = (N_PADDED - 128) * np.log(N_TOKENS)
     failure = told(mutants.PaddingInEntropy, "padding_in_entropy")
     failure.require((128 * entropy + padding) / N_PADDED, entropy)
@@ -128,7 +131,8 @@ def test_padding_in_the_entropy():
 def test_padding_in_the_value_loss():
     """Padding is an observation of zeros with the target 0."""
     failure = told(mutants.PaddingInValueLoss, "padding_in_value_loss")
-    loss = (estimates(failure.rollouts[0], 0.9, 1.0, ADD) ** 2).mean()
+    last = [sum(3 * rotated(SCRIPT, env), ())[31] for env in range(4)]
+    loss = (estimates(failure.rollouts[0], 0.9, 1.0, last) ** 2).mean()
     padding = (N_PADDED - 128) * of_token(0) ** 2
     failure.require((128 * loss + padding) / N_PADDED, loss)
 
