@@ -110,8 +110,10 @@ _CHECKS = (
     ),
     LearnerCheck(
         playing.check_played_log_probs,
-        "log-probabilities and values are those of the network stepped alone",
-        "states handed on while playing: of another environment, of the step before, or detached",
+        "log-probabilities and values are those of the network stepped alone, and actions drawn "
+        "from it",
+        "states handed on while playing: of another environment, of the step before, or detached; "
+        "and in actions that are the most probable ones",
         [
             "pytorch/rl/issues/1406",
         ],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolenv_gym.testing.failures import fail
-from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError
+from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError, Step
 from toolenv_gym.testing.learners.recording import value_of_token
 from toolenv_gym.testing.learners.trials import (
     N_ENVS,
@@ -65,7 +65,22 @@ def check_played_log_probs(adapter: type[Learner]) -> None:
     scale = logit_scale(adapter, n_layers=n_layers)
     with Trial(adapter, Scene(script=SCRIPT), logit_scale=scale, n_layers=n_layers) as trial:
         rollout = trial.rollout()
-        require_played(trial, rollout, np.ones(len(rollout.steps), dtype=np.bool_))
+        steps = require_played(trial, rollout, np.ones(len(rollout.steps), dtype=np.bool_))
+        _require_drawn(rollout, steps)
+
+
+def _require_drawn(rollout: PlayedRollout, steps: Sequence[Step]) -> None:
+    """Require that actions were drawn from the distributions, within six standard deviations.
+
+    The log-probability of what is drawn has the mean of minus the entropy.
+    """
+    log_probs = np.array([np.asarray(step.log_probs)[0] for step in steps])
+    probs = np.exp(log_probs)
+    means = (probs * log_probs).sum(axis=1)
+    variance = float((probs * (log_probs - means[:, np.newaxis]) ** 2).sum())
+    right, seen = float(means.sum()), float(rollout.column("log_probs").sum())
+    if abs(seen - right) > 6 * np.sqrt(variance):
+        raise NumberError("the sum of the log-probabilities of all actions drawn", seen, right)
 
 
 def check_state_matters(adapter: type[Learner]) -> None:
@@ -143,8 +158,11 @@ def check_carried_state(adapter: type[Learner]) -> None:
 
 def require_played(
     trial: Trial, rollout: PlayedRollout, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-) -> None:
-    """Require the log-probabilities and values of some steps to be as of a network alone."""
+) -> list[Step]:
+    """Require the log-probabilities and values of some steps to be as of a network alone.
+
+    :return: all steps alone
+    """
     steps = trial.steps_of(rollout)
     actions = np.array([step.action for step in rollout.steps])
     places = [place for place, is_chosen in zip(rollout.places(), chosen, strict=True) if is_chosen]
@@ -155,6 +173,7 @@ def require_played(
     for name, column in (("log-probability", "log_probs"), ("value", "values")):
         what = f"the {name} of a step when it was played"
         require_numbers(what, rollout.column(column)[chosen], right[name][chosen], places)
+    return steps
 
 
 def check_episode_statistics(adapter: type[Learner]) -> None:
