@@ -13,6 +13,7 @@ from toolenv_gym.testing.learners.trials import (
     PlayedRollout,
     Scene,
     Trial,
+    in_order_of,
     log_probs_of,
     logit_scale,
     most_layers,
@@ -58,6 +59,7 @@ def check_autoreset_modes(adapter: type[Learner]) -> None:
             what = f"the target of the value in autoreset mode {mode.name}"
             require_numbers(what, rollout.column("returns"), returns, rollout.places())
             require_played(trial, rollout, np.array([step.start for step in rollout.steps]))
+            in_order_of(rollout, trial.learner.replay())
 
 
 def check_played_log_probs(adapter: type[Learner]) -> None:
