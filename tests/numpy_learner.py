@@ -128,6 +128,7 @@ class NumpyLearner(Learner):
             "next_values": self.values(last, self.advance(last, self.states)),
             "rewards": rewards,
             "terminated": terminated,
+            "truncated": truncated,
             "over": over,
             "valid": self.valid(resetting),
         }

@@ -129,6 +129,15 @@ class ReshapesStatesInPlay(NumpyLearner):
         return states.reshape(n, layers, units).swapaxes(0, 1)
 
 
+class PlaysTheMostProbable(NumpyLearner):
+    """The actions of a rollout are chosen, not drawn."""
+
+    fails = ("played_log_probs", "seeds")
+
+    def draw(self, log_probs):
+        return log_probs.argmax(axis=1)
+
+
 class ResetsWithTheRollout(NumpyLearner):
     """The states are reset where a rollout begins, in the middle of episodes."""
 

@@ -38,6 +38,16 @@ class KeepsResets(NumpyLearner):
         return np.ones_like(resetting)
 
 
+class LearnsFromResets(NumpyLearner):
+    """They are marked, and learnt from nevertheless."""
+
+    fails = ("autoreset_modes",)
+
+    def sequences(self):
+        self.buffer.valid = np.ones_like(self.buffer.valid)
+        return super().sequences()
+
+
 class SumsOverEnds(NumpyLearner):
     """The return and the length of an episode go on over its end."""
 
@@ -85,6 +95,16 @@ class BootstrapsAtEnds(NumpyLearner):
 
     def bootstrapped(self):
         return np.where(self.buffer.over, self.buffer.next_values, super().bootstrapped())
+
+
+class BootstrapsAtEndsWithinLimits(NumpyLearner):
+    """So it is where an end comes with the last step of a time limit."""
+
+    fails = ("termination",)
+
+    def bootstrapped(self):
+        limited = self.buffer.truncated
+        return np.where(limited, self.buffer.next_values, super().bootstrapped())
 
 
 class ValuesTheLastButOne(NumpyLearner):

@@ -65,6 +65,19 @@ def test_the_step_of_a_reset_advances_the_state():
     failure.require_worst(seen[starts], failure.log_probs(failure.histories())[starts])
 
 
+def test_actions_that_are_not_drawn():
+    """The log-probabilities of the most probable ones, and minus the entropies."""
+    failure = told(mutants.PlaysTheMostProbable, "played_log_probs")
+    setup = failure.learner.setup
+    each = [
+        log_probs(history, setup.logit_scale, setup.n_layers)
+        for row in failure.histories()
+        for history in row
+    ]
+    best, entropies = np.max(each, axis=1), -(np.exp(each) * each).sum(axis=1)
+    failure.require(best.sum(), -entropies.sum())
+
+
 def test_states_reset_with_the_rollout():
     failure = told(mutants.ResetsWithTheRollout, "carried_state")
     n_steps = failure.learner.setup.n_steps

@@ -38,6 +38,11 @@ def test_steps_of_resets_kept():
     resets = len(starts_of([[*tokens, None] for tokens in cut], 33)) - 1
     assert resets == 7
     told(mutants.KeepsResets, "autoreset_modes").require(32, 32 - resets)
+    learnt = [
+        len(starts_of([[*tokens, None] for tokens in rotated(cut, env)], 33)) - 1
+        for env in range(4)
+    ]
+    told(mutants.LearnsFromResets, "autoreset_modes").require(128, 128 - sum(learnt))
 
 
 def test_episodes_summed_over_their_ends():
@@ -62,8 +67,14 @@ def test_a_limit_taken_for_an_end():
         told(mutant, "truncation").require(0, 0.9)
 
 
-def test_values_after_a_termination():
-    failure = told(mutants.BootstrapsAtEnds, "termination")
+def test_the_recursion_over_limits():
+    """Every error is then 0.9 - 1, and each target 0.9 to the power of the steps that are left."""
+    told(mutants.StopsOnlyAtTerminations, "truncation").require(0.9**30, 0.9)
+
+
+@pytest.mark.parametrize("mutant", [mutants.BootstrapsAtEnds, mutants.BootstrapsAtEndsWithinLimits])
+def test_values_after_a_termination(mutant):
+    failure = told(mutant, "termination")
     assert failure.error.seen == pytest.approx(failure.error.right + 0.9)
     (rollout,) = failure.rollouts
     assert failure.error.right in rollout.rewards[rollout.over]
