@@ -16,7 +16,7 @@ from toolenv_gym.testing.learners.trials import (
 from toolenv_gym.tokens import N_TOKENS
 
 DRAWS = 1_000_000
-BATCH = 20_000
+BATCH = 2_000  # small enough for the caches of a processor
 
 
 def check_masks_in_play(adapter: type[Learner]) -> None:
