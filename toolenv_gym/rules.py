@@ -97,7 +97,11 @@ class Rules(Protocol):
         """
 
     def transition(self, problem: Problem, machine: Machine, token: int) -> Machine:
-        """Return the machine after a token."""
+        """Return the machine after a token.
+
+        Where the head is then, at most 7, and which registers are full must depend neither on the
+        problem, but for its stage, nor on the numbers in the registers.
+        """
 
     def described_target(self, problem: Problem) -> int:
         """Return the target that a problem describes."""

@@ -246,6 +246,7 @@ def test_the_budget(max_steps):
         {"stage": (0, 1, 2, 3, 4, 5)},
         {"stage": (2, 3), "split": "train", "max_steps": 24},
         {"stage": 5, "split": "test", "max_steps": 1, "reveal": "ahead"},
+        {"stage": (0, 3, 5), "reveal": "ahead"},
     ],
 )
 def test_vector_environments_pass_the_checker(settings):

@@ -6,10 +6,13 @@ A column of uint64 words is all that an episode is, beside its random stream:
   tokens played, the guidance (31 for none), and the first eight tokens of the context. Of the bits
   above them the highest tells that the episode was terminated, the next that it was truncated;
 - if the world's context is longer, words of twelve more tokens of it, 5 bits each;
+- in the place after the context's last token, 5 bits for where the machine stands: its head and
+  which registers are full. They are kept up where the context is shown from the head on, else 0;
 - the further words: the tokens played, a byte each from the lowest.
 
-The machine is not stored: it follows from the problem and the tokens, and it is worked out only
-when ``[ANS]`` is to be scored or somebody asks. Neither is the problem: it is read off the context.
+Beyond that the machine is not stored: it follows from the problem and the tokens, and it is worked
+out only when ``[ANS]`` is to be scored or somebody asks. Neither is the problem: it is read off the
+context.
 """
 
 from collections.abc import Callable
@@ -56,7 +59,7 @@ _BYTE = np.uint64(0xFF)
 @part
 def _first_token_word(rules: Rules) -> int:
     """Return in which word the tokens played begin."""
-    return 1 + (rules.CONTEXT_LENGTH + _CONTEXT_PLACE - 1) // 12
+    return 1 + (rules.CONTEXT_LENGTH + _CONTEXT_PLACE) // 12
 
 
 def n_words(rules: Rules, max_steps: int) -> int:
@@ -99,6 +102,31 @@ def _context(words: Words, i: int, k: int) -> int:
     """Return token k of the context of episode i."""
     place = k + _CONTEXT_PLACE
     return np.int64(words[place // 12, i] >> np.uint64(5 * (place % 12)) & _FIELD)
+
+
+@part
+def _position(rules: Rules, words: Words, i: int) -> int:
+    """Return where the machine of episode i stands: see :func:`_machine_at`."""
+    return _context(words, i, rules.CONTEXT_LENGTH)
+
+
+@part
+def _machine_at(position: int) -> Machine:
+    """Return the machine that stands somewhere, with zeros in its registers."""
+    return Machine(position & 1, 0, position >> 1 & 1, 0, position >> 2)
+
+
+def _next_positions(rules: Rules) -> npt.NDArray[np.uint8]:
+    """Return where the machine stands after a token, by stage, position and token.
+
+    The problem does not matter to it: the first of each stage stands for all.
+    """
+    positions = np.empty((rules.N_STAGES, 32, N_TOKENS), dtype=np.uint8)
+    for stage, position, token in np.ndindex(positions.shape):
+        problem = rules.problem_at(stage, 0)
+        acc_full, _, memory_full, _, head = rules.transition(problem, _machine_at(position), token)
+        positions[stage, position, token] = acc_full | memory_full << 1 | head << 2
+    return positions
 
 
 # ------------------------------------------------------------------------------ one episode
@@ -205,27 +233,46 @@ def _flag(
 
 
 @part
-def _show_all(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
-    for i in range(len(observations)):
-        _show(rules, words, i, observations)
-    if reveal != ALWAYS:
-        _hide(rules, reveal, words, observations)
+def _move(
+    rules: Rules,
+    next_positions: npt.NDArray[np.uint8],
+    before: Words,
+    after: Words,
+    tokens: Integers,
+) -> None:
+    """Write to ``after`` where the machines stand after one more token in each episode."""
+    place = rules.CONTEXT_LENGTH + _CONTEXT_PLACE
+    row, shift = place // 12, np.uint64(5 * (place % 12))
+    for i in range(len(tokens)):
+        position = _position(rules, before, i)
+        moved = np.uint64(next_positions[_stage(before[0, i]), position, tokens[i]])
+        after[row, i] = after[row, i] & ~(_FIELD << shift) | moved << shift
 
 
 @part
-def _hide(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
-    """Move the contexts in observations to the front as far as they are not shown."""
-    context = np.empty(rules.CONTEXT_LENGTH, dtype=np.int64)
+def _show_all(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
+    if reveal == ALWAYS:
+        for i in range(len(observations)):
+            _show(rules, words, i, observations)
+    else:
+        _show_rest(rules, reveal, words, observations)
+
+
+@part
+def _show_rest(rules: Rules, reveal: int, words: Words, observations: Integers) -> None:
+    """Write the observations, the contexts moved to the front as far as they are not shown."""
+    # Padded, so that as many tokens are copied from wherever it is: a branch would be mispredicted.
+    context = np.full(2 * rules.CONTEXT_LENGTH, EOS)
     for i in range(len(observations)):
-        machine = START
-        if reveal == AHEAD:
-            machine = _machine(rules, _problem(rules, words, i, context), words, i)
-        stage, steps = _stage(words[0, i]), _steps(words[0, i])
-        first = first_shown(rules, reveal, stage, machine, steps)
-        if first > 0:
-            for k in range(rules.CONTEXT_LENGTH - first):
-                observations[i, k] = observations[i, k + first]
-            observations[i, rules.CONTEXT_LENGTH - first : rules.CONTEXT_LENGTH] = EOS
+        word = words[0, i]
+        machine = _machine_at(_position(rules, words, i))
+        first = first_shown(rules, reveal, _stage(word), machine, _steps(word))
+        for k in range(rules.CONTEXT_LENGTH):
+            context[k] = _context(words, i, k)
+        for k in range(rules.CONTEXT_LENGTH):
+            observations[i, k] = context[first + k]
+        observations[i, rules.CONTEXT_LENGTH] = np.int64(word & _FIELD)
+        observations[i, rules.CONTEXT_LENGTH + 1] = _stage(word)
 
 
 @part
@@ -257,6 +304,7 @@ def _score(world: World, words: Words, scored: Integers, rewards: Rewards) -> No
 @world_kernel
 def step_episodes(rules: Rules) -> Callable[..., int]:
     n_draws, draws_per = draw_range(rules), draws_per_problem(rules)
+    next_positions = _next_positions(rules)
 
     def kernel(
         shaping: float,
@@ -299,6 +347,8 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
         n_over, n_ended = _flag(before, after, rewards, terminations, truncations)
         if n_over and not next_step:
             return EPISODE_OVER
+        if reveal == AHEAD:
+            _move(rules, next_positions, before, after, actions)
         _show_all(rules, reveal, after, observations)
         ending = after if same_step else before
         scored, started = _gather(ending, actions, terminations)
@@ -316,12 +366,16 @@ def step_episodes(rules: Rules) -> Callable[..., int]:
 
 
 @world_kernel
-def append_tokens(rules: Rules) -> Callable[[int, int, Words, Words, Integers], None]:
+def append_tokens(rules: Rules) -> Callable[[int, int, int, Words, Words, Integers], None]:
+    next_positions = _next_positions(rules)
+
     def kernel(
-        max_steps: int, time_limit: int, before: Words, after: Words, tokens: Integers
+        max_steps: int, time_limit: int, reveal: int, before: Words, after: Words, tokens: Integers
     ) -> None:
         """Write ``before`` with one more token in each episode to ``after``."""
         _append(rules, max_steps, time_limit, before, after, tokens)
+        if reveal == AHEAD:
+            _move(rules, next_positions, before, after, tokens)
 
     return kernel
 

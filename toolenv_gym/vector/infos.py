@@ -215,7 +215,8 @@ class RestartInfos:
         ended = np.empty_like(self._before)
         world = self._state.world
         append_tokens = episodes.append_tokens(world.rules)
-        append_tokens(world.max_steps, self._time_limit, self._before, ended, self._tokens)
+        limits = world.max_steps, self._time_limit
+        append_tokens(*limits, self._reveal, self._before, ended, self._tokens)
         return ended
 
     def __call__(self, key: str) -> Any:
