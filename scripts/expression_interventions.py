@@ -2,8 +2,8 @@
 
     python scripts/expression_interventions.py runs/expression/seed_0 runs/expression/seed_1
 
-For runs of agents with a GRU. Of each template 100 problems are played under each intervention:
-half a minute a model on one core.
+For runs of agents with a GRU, all shown equally much of the problems. Of each template 100 problems
+are played under each intervention: a minute or two a model on one core.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rich.progress import track
 
 from agents.common.files import Row, write_rows, write_text
 from agents.studies.expression.figures import save_figure
-from agents.studies.expression.runs import load_policy, study
+from agents.studies.expression.runs import load_policies, study
 from agents.studies.expression.tables import page_markdown
 
 
@@ -35,9 +35,9 @@ def main() -> None:
     results: dict[str, list[Row]] = {"interventions": [], "states": [], "templates": []}
     try:
         check_names(settings.models)
-        policies = {path.resolve().name: load_policy(path) for path in settings.models}
+        policies, reveal = load_policies(settings.models)
         settings.out.mkdir(parents=True, exist_ok=True)
-        for name, (policy, reveal) in track(policies.items(), "models"):
+        for name, policy in track(policies.items(), "models"):
             for kind, rows in study(policy, reveal).items():
                 results[kind] += [{"model": name} | row for row in rows]
         for kind, rows in results.items():

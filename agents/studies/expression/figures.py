@@ -11,12 +11,11 @@ from agents.common.files import Row, write_atomically
 from agents.common.tables import by_columns
 from agents.studies.expression.tables import (
     PLAYED,
-    STATES,
     intervention_cases,
     is_masked,
     kinds_played,
-    of_state,
     rates,
+    state_cases,
 )
 
 KINDS = dict(  # of what is played, in words and colours
@@ -38,7 +37,8 @@ def save_figure(results: dict[str, list[Row]], path: Path) -> None:
     """Draw success under each intervention, and what is played on the templates of each stage.
 
     A bar is a mean, a dot a model. A red line is what no agent exceeds where tokens are masked;
-    elsewhere it is what the plan of the problem shown earns, or that of a state with one bit.
+    elsewhere it is what the plan of the problem shown earns, or an agent that keeps no more than it
+    has to.
     """
     figure = Figure(figsize=(11, 7), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(5, 6))
@@ -49,10 +49,8 @@ def save_figure(results: dict[str, list[Row]], path: Path) -> None:
     ]
     _draw_rates(shown, lines)
     shown.set_title("another problem shown, or tokens masked", fontsize=10, loc="left")
-    states = [
-        (text, of_state(results["states"], case), "by_expected") for case, text in STATES.items()
-    ]
-    _draw_rates(changed, [line for line in states if line[1]])
+    states = [(text, rows, "by_expected") for text, rows in state_cases(results["states"]) if rows]
+    _draw_rates(changed, states)
     changed.set_title("hidden state changed after a step", fontsize=10, loc="left")
     changed.set_xlabel("success rate; red: what is possible, or expected (see the text)")
     _draw_kinds(figure.add_subplot(grid[:, 1]), results["templates"])

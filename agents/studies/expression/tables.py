@@ -5,15 +5,35 @@ from typing import Any
 
 from agents.common.files import Row
 from agents.common.tables import by_columns, markdown_table, span
+from agents.studies.expression.states import RESET, SWAPPED, WHOLE
 
-# What holds before the token after which a state is changed: in the episode, in that of its giver.
+
+def _state(intervention: str, part: str = WHOLE, **conditions: int) -> Row:
+    return {"intervention": intervention, "part": part, **conditions}
+
+
+# What is told apart where states are changed, by what the agents are shown.
 STATES = {
-    ("state reset", 0, 0): "reset, nothing stored",
-    ("state reset", 1, 0): "reset, something stored",
-    ("state swapped", 0, 0): "swapped, nothing stored in either",
-    ("state swapped", 1, 1): "swapped, something stored in both",
-    ("state swapped", 0, 1): "swapped, something stored only in the other",
-    ("state swapped", 1, 0): "swapped, something stored only in its own",
+    "ahead": {
+        "reset, nothing stored": _state(RESET, stored=0),
+        "reset, something stored": _state(RESET, stored=1),
+        "swapped, nothing stored in either": _state(SWAPPED, stored=0, given=0),
+        "swapped, something stored in both": _state(SWAPPED, stored=1, given=1),
+        "swapped, something stored only in the other": _state(SWAPPED, stored=0, given=1),
+        "swapped, something stored only in its own": _state(SWAPPED, stored=1, given=0),
+    },
+    "always": {
+        "reset": _state(RESET),
+        "swapped, place and registers alike": _state(SWAPPED, alike=1),
+        "swapped, place or registers other": _state(SWAPPED, alike=0),
+        "place swapped, alike": _state(SWAPPED, "place", alike=1),
+        "place swapped, other": _state(SWAPPED, "place", alike=0),
+        "mover swapped, accumulator alike": _state(SWAPPED, "mover", alike=1),
+        "mover swapped, accumulator other": _state(SWAPPED, "mover", alike=0),
+        "reader swapped, memory alike": _state(SWAPPED, "reader", alike=1),
+        "reader swapped, memory other": _state(SWAPPED, "reader", alike=0),
+    },
+    "once": {"reset": _state(RESET), "swapped": _state(SWAPPED)},
 }
 POSSIBLE = ("possible", "possible_by_operators")
 PLAYED = ("as_planned", "as_long", "longer", "by_digits", "failed")  # from the best to the worst
@@ -86,16 +106,23 @@ def states_markdown(rows: Sequence[Row]) -> str:
     """Return the table of what a changed state does, all steps and stages together."""
     columns = ("success", "same", "expected", "by_expected")
     lines = [
-        [text, *(percentages(of_state(rows, case), column) for column in columns)]
-        for case, text in STATES.items()
+        [text, *(percentages(chosen, column) for column in columns)]
+        for text, chosen in state_cases(rows)
     ]
-    header = ["state", "success", "same tokens", "as one bit has it", "success if always so"]
+    header = ["state", "success", "same tokens", "as expected", "success if always so"]
     return markdown_table(header, lines)
 
 
-def of_state(rows: Sequence[Row], case: tuple[str, int, int]) -> list[Row]:
-    """Return the rows of one of :data:`STATES`."""
-    return [row for row in rows if (row["intervention"], row["stored"], row["given"]) == case]
+def state_cases(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """Return the lines of the table, in words, and their rows: by what the agents are shown.
+
+    :param rows: of agents that are shown alike
+    """
+    (reveal,) = {row["reveal"] for row in rows} or {"ahead"}
+    return [
+        (text, [row for row in rows if case.items() <= row.items()])
+        for text, case in STATES[reveal].items()
+    ]
 
 
 def plans_markdown(rows: Sequence[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
@@ -11,28 +12,27 @@ from running import begin, run_script
 from stable_baselines3 import PPO
 
 from agents.common.files import read_rows
+from agents.studies.expression.playing import (
+    UNTOUCHED,
+    givers,
+    operators_text,
+    plan,
+    play,
+    played,
+    sample,
+    solves,
+)
 from agents.studies.expression.runs import (
     DIGITS,
     MASKED,
     OPERATORS,
-    RESET,
     SHOWING,
-    UNTOUCHED,
     WITHOUT_REGISTER,
-    change_states,
-    givers,
     intervene,
     load_policy,
-    operators_text,
-    plan,
-    plan_with_state,
-    play,
-    reset_after,
-    sample,
-    solves,
-    swap_after,
     templates,
 )
+from agents.studies.expression.states import RESET, SWAPPED, change_states, plan_from
 from agents.studies.expression.tables import kinds_played, page_markdown
 from agents.toolarith.evaluation import greedy_episodes
 from agents.toolarith.explanation import emitted_tokens
@@ -46,8 +46,8 @@ EACH = 3  # problems of each template
 
 @pytest.fixture(autouse=True)
 def few_problems(monkeypatch):
-    monkeypatch.setattr("agents.studies.expression.runs.PER_TEMPLATE", EACH)
-    monkeypatch.setattr("agents.studies.expression.runs.BATCH", 100)  # stage 3: a round each
+    monkeypatch.setattr("agents.studies.expression.playing.PER_TEMPLATE", EACH)
+    monkeypatch.setattr("agents.studies.expression.playing.BATCH", 100)  # stage 3: a round each
 
 
 def ahead(stage):
@@ -186,19 +186,23 @@ def test_what_is_possible_without_the_register():
 
 
 def test_a_plan_goes_on_as_the_state_says():
-    """By hand, at stage 1 and 2: what it plays after a step, told that something is stored."""
+    """By hand, at stages 1 to 3: what is played after a step by one who goes by a machine."""
     number = {operators: i for i, operators in enumerate(templates_of(1))}
-    forgetful = (ADD, STO, MUL, ANS)
-    product = tuple(expression_plan("+*"))
-    assert plan_with_state(1, number["+*"], 1, False) == product  # it is yet to store
-    assert plan_with_state(1, number["+*"], 2, False) == product  # it is yet to read that it did
-    assert plan_with_state(1, number["+*"], 3, False) == forgetful
-    assert plan_with_state(1, number["+*"], 3, True) == product
-    assert plan_with_state(1, number["+*"], 4, False) == product  # what it recalled is plain
-    assert plan_with_state(1, number["++"], 1, False) == (ADD, ADD, ADD, ANS)
-    assert plan_with_state(1, number["++"], 1, True) == (ADD, ADD, ADD, RCL, ANS)
+    product, total = tuple(expression_plan("+*")), (ADD, ADD, ADD, ANS)
+    assert product == (ADD, STO, MUL, RCL, ANS)
+    assert plan_from(1, ADD, number["+*"], 0, 0, 0) == product
+    assert plan_from(1, STO, number["+*"], 1, 0, 1) == product[1:]
+    assert plan_from(1, MUL, number["+*"], 0, 0, 1) == (MUL, ANS)  # forgot that it stored
+    assert plan_from(1, MUL, number["+*"], 0, 1, 1) == product[2:]
+    assert plan_from(1, RCL, number["+*"], 1, 0, 3) == (RCL, ANS)  # what it recalled is plain
+    assert plan_from(1, ADD, number["++"], 1, 1, 1) == (ADD, ADD, RCL, ANS)
+    assert plan_from(1, ADD, number["++"], 0, 0, 0) == total
+    assert plan_from(1, ADD, number["++"], 1, 0, 2) == (ADD, ANS)  # takes its place for a later one
+    assert plan_from(1, STO, number["++"], 0, 0, 0) == (STO, *total)  # nothing to store
+    assert plan_from(1, STO, -1, 0, 0, 0) == (STO,)
     twice = templates_of(3).index("-*-*")
-    assert plan_with_state(3, twice, 4, False) == tuple(expression_plan("-*-*"))
+    tokens = tuple(expression_plan("-*-*"))
+    assert plan_from(3, tokens[4], twice, 1, 0, 3) == tokens[4:]
 
 
 @pytest.mark.parametrize("stage", range(4))
@@ -225,17 +229,116 @@ def test_states_of_a_reader_of_the_tape(stage):
         assert sum(row["episodes"] for row in resets) == EACH * sum(n > after for n in lengths)
 
 
+def advance(n_digits, head, acc_full, memory_full, token):
+    """Return where the head is and which registers are full, from the description alone."""
+    if token == STO and acc_full:
+        return head, 0, 1
+    if token == RCL and memory_full:
+        return head, 1, 0
+    taken = {ADD: 1, SUB: 1, MUL: 2 - acc_full}.get(token)
+    if taken is None or head + taken > n_digits:
+        return head, acc_full, memory_full
+    return head + taken, 1, memory_full
+
+
+def keep_place(shown, previous, code):
+    """Play the plan off the whole context, keeping the place and which registers are full."""
+    n_digits = (shown.index(CTX) + 1) // 2
+    kept = code // 4, code // 2 % 2, code % 2
+    if previous != CTX:
+        kept = advance(n_digits, *kept, previous)
+    head, acc_full, memory_full = kept
+    emptied = STO if head and not acc_full else CTX
+    token, _ = read_tape(shown[max(2 * head - 1, 0) :], emptied, memory_full)
+    return token, 4 * head + 2 * acc_full + memory_full
+
+
+def keep_all(shown, previous, code):
+    """Keep the problem as well: its operators, of which there are four at most, by their number."""
+    if previous == CTX:
+        operators = [token - MUL + 1 for token in shown[1 : shown.index(CTX) : 2]]
+        code = 32 * sum(4**place * kind for place, kind in enumerate(operators))
+    if not code:
+        return ANS, 0
+    kinds = [code // 32 // 4**place % 4 for place in range(4)]
+    context = [0, *(token for kind in kinds if kind for token in (MUL + kind - 1, 0)), CTX]
+    token, place = keep_place(context, previous, code % 32)
+    return token, code - code % 32 + place
+
+
+@pytest.mark.parametrize(("reveal", "choose"), [("always", keep_place), ("once", keep_all)])
+@pytest.mark.parametrize("stage", range(4))
+def test_states_of_one_that_keeps_what_it_has_to(stage, reveal, choose):
+    """It goes on as what it is given says, be it of its own problem or of its giver's."""
+    policy, task = Scripted(choose), Task(worlds.expression, stage, reveal=reveal)
+    plans = [expression_plan(operators_of(stage, n)) for n in sample(task).ravel().tolist()]
+    expect(stage, play(policy, task, sample(task)), plans)
+    rows = list(change_states(policy, task))
+    assert {row["part"] for row in rows} == {"whole"}
+    known = [row for row in rows if reveal == "always" or row["intervention"] == SWAPPED]
+    assert all(row["expected"] == row["episodes"] for row in known)
+    assert all(row["by_expected"] == row["success"] for row in known)
+    assert all(row["success"] == row["same"] == row["episodes"] for row in rows if row["alike"])
+    assert any(row["alike"] for row in rows) == (reveal == "always")
+    if stage:  # without memory of its own a+b is played from anywhere
+        others = [row for row in rows if not row["alike"]]
+        assert sum(row["success"] for row in others) < sum(row["episodes"] for row in others)
+
+
+def test_parts_of_a_read_head(monkeypatch):
+    """A network with large random weights, its state changed by hand between calls of predict."""
+    model = new_model("recurrent_ppo", worlds.expression.NAME, device="cpu", network="read_head")
+    with th.no_grad():
+        for weight in (model.policy.lstm_actor.reader.weight_hh_l0, model.policy.action_net.weight):
+            weight.mul_(30)
+    task = Task(worlds.expression, 2, reveal="always")
+    rounds = sample(task)
+    numbers, giving, n = rounds.ravel(), givers(rounds), rounds.size
+    monkeypatch.setattr(
+        "agents.studies.expression.states.plans_of",
+        lambda task, numbers: play(model.policy, task, rounds).tokens,  # as if these were the plans
+    )
+    rows = list(change_states(model.policy, task))
+    untouched = play(model.policy, task, rounds).tokens
+    for layer, part in enumerate(("mover", "reader", "place")):
+        envs = gym.make_vec(worlds.expression.NAME, n, stage=2, reveal="always")
+        observations, _ = envs.reset(options={"stage": 2, "problem": numbers})
+        state, tokens = None, np.full(untouched.shape, -1)
+        over = np.zeros(n, np.bool_)
+        for step in range(untouched.shape[1]):
+            emitted, state = model.predict(
+                observations, state, np.full(n, step == 0), deterministic=True
+            )
+            if step == 1:
+                state[0][layer] = state[0][layer, giving]
+            tokens[~over, step] = emitted[~over]
+            observations, _, ended, _, _ = envs.step(emitted)
+            over |= ended
+        counts = (untouched[:, 2] >= 0) & (untouched[giving, 2] >= 0)
+        alike = (tokens == untouched).all(axis=1)
+        chosen = [
+            row
+            for row in rows
+            if (row["part"], row["intervention"], row["after_step"]) == (part, SWAPPED, 2)
+        ]
+        assert sum(row["episodes"] for row in chosen) == counts.sum() > 0
+        assert sum(row["same"] for row in chosen) == (counts & alike).sum()
+        assert (counts & alike).sum() < counts.sum()
+
+
 def test_interventions_on_what_recites():
     """Only masks and resets matter to it: a reset has it begin anew. It plays one plan of 81."""
     tokens = tuple(expression_plan("*+*+"))
     policy, task = Scripted(recite(tokens)), ahead(3)
     rounds = sample(task)
-    for intervention in (UNTOUCHED, *SHOWING.values(), swap_after(2)):
+    for intervention in (UNTOUCHED, *SHOWING.values()):
         expect(3, play(policy, task, rounds, intervention), [tokens] * rounds.size)
     expect(3, play(policy, task, rounds, WITHOUT_REGISTER), [(MUL, ANS)] * rounds.size)
     for after in range(1, 6):
-        anew = tokens[:after] + tokens
-        expect(3, play(policy, task, rounds, reset_after(after)), [anew] * rounds.size)
+        begun = np.tile(tokens[:after], (rounds.size, 1))
+        first = policy.initial_state(begun)
+        anew = [emitted for emitted, _ in played(policy, task, rounds.ravel(), begun, first)]
+        assert np.transpose(anew).tolist() == [list(tokens)] * rounds.size
     rows = list(change_states(policy, task))
     assert {row["intervention"] for row in rows} == {RESET}  # no two of a round play their plans
     assert not any(row["same"] for row in rows)
@@ -274,7 +377,7 @@ def test_a_plan_that_goes_by_a_digit(monkeypatch):
     def skip_zero(shown, previous, stored):
         return read_tape([CTX] if shown[1:3] == [0, CTX] else shown, previous, stored)
 
-    monkeypatch.setattr("agents.studies.expression.runs.PER_TEMPLATE", 100)  # all of stage 0
+    monkeypatch.setattr("agents.studies.expression.playing.PER_TEMPLATE", 100)  # all of stage 0
     rows = {row["operators"]: row for row in templates(Scripted(skip_zero), ahead(0))}
     counts = [rows["-"][name] for name in ("episodes", "success", "as_planned", "by_digits")]
     assert counts == [100, 100, 90, 10]
@@ -327,7 +430,7 @@ SCRIPT = ROOT / "scripts" / "expression_interventions.py"
 
 def test_script(monkeypatch, tmp_path):
     folders = [saved_run(tmp_path / name) for name in ("first", "second")]
-    monkeypatch.setattr("agents.studies.expression.runs.PER_TEMPLATE", 1)
+    monkeypatch.setattr("agents.studies.expression.playing.PER_TEMPLATE", 1)
     monkeypatch.setattr("agents.studies.expression.runs.TAMPERED_STAGES", (0, 1))
     out = tmp_path / "results"
     assert run_script(monkeypatch, SCRIPT, *folders, "--out", out) == 0
@@ -341,6 +444,12 @@ def test_script(monkeypatch, tmp_path):
         assert {row["model"] for row in rows} == {"first", "second"}
     assert len(results["interventions"]) == 2 * 4 * (3 + 9)
     assert len(results["templates"]) == 2 * (120 + 243 + 729)
+
+
+def test_models_that_are_shown_more_or_less(monkeypatch, tmp_path):
+    folders = [saved_run(tmp_path / reveal, reveal=reveal) for reveal in ("ahead", "once")]
+    message = str(run_script(monkeypatch, SCRIPT, *folders))
+    assert "got ahead (ahead), once (once)" in message
 
 
 def test_models_that_cannot_be_studied(monkeypatch, tmp_path):
