@@ -12,7 +12,8 @@ from pathlib import Path
 
 from arguments import parse
 
-from agents.common.files import Row, read_rows, write_rows
+from agents.adapters.outcomes import outcomes_markdown
+from agents.common.files import Row, read_rows, write_rows, write_text
 from toolenv_gym.testing import LEARNER_CHECKS, Learner, NotOfferedError
 
 LEARNERS = {
@@ -38,7 +39,7 @@ LIBRARIES = {
 @dataclass
 class LearnerChecksSettings:
     out: Path = Path("runs/learner_checks.csv")
-    """CSV of the outcomes, a row a learner and check"""
+    """CSV of the outcomes, a row a learner and check; a table goes beside it, as Markdown"""
     learners: tuple[str, ...] = ()
     """names of the adapters to check; all by default"""
 
@@ -50,6 +51,7 @@ def main() -> None:
     for module, names in LEARNERS.items():
         if not settings.learners or set(names) & set(settings.learners):
             rows = _checked(module, settings, rows)
+    write_text(settings.out.with_suffix(".md"), outcomes_markdown(rows))
     print(f"Outcomes are in {settings.out}")
 
 

@@ -1,0 +1,44 @@
+"""The page of findings: its code prints what it says, and its table is that of its file."""
+
+import contextlib
+import importlib.util
+import io
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from agents.adapters.outcomes import outcomes_markdown
+from agents.common.files import read_rows
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "findings.md").read_text()
+SECTIONS = {section.splitlines()[0]: section for section in re.split(r"^## ", PAGE, flags=re.M)[1:]}
+NEEDED = {
+    "skrl": "skrl",
+    "Tianshou": "tianshou",
+    "sb3-contrib": "sb3_contrib",
+    "Gymnasium": "gymnasium",
+}
+
+
+@pytest.mark.parametrize("library", NEEDED)
+def test_the_code_prints_what_stands_below_it(library):
+    if importlib.util.find_spec(NEEDED[library]) is None:
+        pytest.skip(f"{library} is not installed")
+    section = next(text for title, text in SECTIONS.items() if title.startswith(library))
+    blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", section, flags=re.S)
+    assert len(blocks) == section.count("```python")
+    names: dict[str, object] = {}
+    for code, printed in blocks:
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the libraries' own
+            exec(code, names)
+        assert output.getvalue() == printed
+
+
+def test_the_table_is_that_of_the_file():
+    rows = read_rows(DOCS / "results" / "learner_checks.csv")
+    assert outcomes_markdown(rows) == (DOCS / "results" / "learner_checks.md").read_text()
