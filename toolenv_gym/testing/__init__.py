@@ -57,6 +57,7 @@ from toolenv_gym.testing.learners import (
     Rollout,
     Setup,
     Step,
+    check_learns,
     check_recurrent_learner,
 )
 from toolenv_gym.testing.playing import MakeEnv, MakeVectorEnv, Trial
@@ -76,6 +77,7 @@ __all__ = [
     "Rollout",
     "Setup",
     "Step",
+    "check_learns",
     "check_recurrent_learner",
     "check_vector_env",
 ]

@@ -23,6 +23,7 @@ from toolenv_gym.testing.learners.checks import (
     LearnerCheck,
     check_recurrent_learner,
 )
+from toolenv_gym.testing.learners.learning import check_learns
 from toolenv_gym.testing.learners.trials import NumberError
 
 __all__ = [
@@ -36,5 +37,6 @@ __all__ = [
     "Rollout",
     "Setup",
     "Step",
+    "check_learns",
     "check_recurrent_learner",
 ]

@@ -1,0 +1,44 @@
+"""Trainings of right learners on the task of ``check_learns``, until they reach its optimum."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch as th
+
+from agents.adapters.plain_torch import PlainTorchPPO
+from agents.adapters.stable_baselines import GruPPO
+from agents.common.files import Row
+from agents.common.parallel import run_missing
+from toolenv_gym.testing import Learner
+from toolenv_gym.testing.learners.learning import learn
+
+ADAPTERS: dict[str, type[Learner]] = {each.__name__: each for each in (PlainTorchPPO, GruPPO)}
+MOST_STEPS = 100_000  # after which a training is given up, far beyond what any needs
+
+
+class Job(NamedTuple):
+    """One training."""
+
+    adapter: str
+    seed: int
+
+
+def run(job: Job) -> list[Row]:
+    """Train one learner; return a row with the steps that it needed.
+
+    ``cpu_seconds`` are of the processor: what a core of one's own takes.
+    """
+    th.set_num_threads(1)
+    processor = time.process_time()
+    learning = learn(ADAPTERS[job.adapter], job.seed, MOST_STEPS)
+    if not learning.is_optimal:
+        raise RuntimeError(f"{job} does not reach the optimum in {MOST_STEPS} steps: {learning}")
+    seconds = round(time.process_time() - processor, 1)
+    return [job._asdict() | {"steps": learning.steps, "cpu_seconds": seconds}]
+
+
+def run_learns(jobs: Sequence[Job], file: Path, processes: int) -> Iterator[tuple[int, int]]:
+    """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
+    return run_missing(run, jobs, lambda row: Job(row["adapter"], row["seed"]), file, processes)
