@@ -5,7 +5,7 @@ WORLDS := ToolArith-v0 ToolArithMemory-v0
 
 .DEFAULT_GOAL := help
 .PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
-	learners policy-defaults bench bench-published
+	learners learns policy-defaults bench bench-published
 
 help: ## this list; every other target sets up .venv first
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ learners: $(READY) ## train every learner with its defaults, in both worlds (an 
 
 policy-defaults: $(READY) ## compare the general policy's defaults on three memory tasks (half an hour)
 	$(BIN)/python scripts/policy_defaults.py --out docs/results/policy_defaults.csv $(ARGS)
+
+learns: $(READY) ## see in how many steps right learners learn the simplest task (ten minutes)
+	$(BIN)/python scripts/learns.py --out docs/results/learns.csv $(ARGS)
 
 seeds: $(READY) ## train the default agents with five seeds (a quarter of an hour)
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
