@@ -63,8 +63,8 @@ class Told:
         """Require the two numbers, of arrays, that are farthest from each other, or as far."""
         seen, right = np.ravel(seen), np.ravel(right)
         farthest = np.flatnonzero(np.abs(seen - right) > (1 - 1e-12) * np.abs(seen - right).max())
-        told = [self.error.seen, self.error.right]
-        each = np.abs(np.stack([seen, right], axis=1)[farthest] - told).max(axis=1)
+        pair = [self.error.seen, self.error.right]
+        each = np.abs(np.stack([seen, right], axis=1)[farthest] - pair).max(axis=1)
         nearest = farthest[each.argmin()]
         self.require(seen[nearest], right[nearest])
 

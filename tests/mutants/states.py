@@ -60,7 +60,7 @@ class ResetsBeforeTheResetStep(NumpyLearner):
 class ResetsAll(NumpyLearner):
     """Where one episode starts, the states of all environments are reset."""
 
-    fails = ("played_log_probs", "replayed_log_probs", "replayed_layers")
+    fails = ("played_log_probs", "replayed_log_probs")
 
     def reset_states(self, states, starts):
         return super().reset_states(states, np.full_like(starts, starts.any()))
@@ -101,7 +101,14 @@ class HandsOnTheStateBefore(NumpyLearner):
 class SharesStates(NumpyLearner):
     """A layer averages over the batch."""
 
-    fails = ("neighbours", "episode_starts", "played_log_probs", *REPLAYED)
+    fails = (
+        "neighbours",
+        "autoreset_modes",
+        "episode_starts",
+        "initial_states",
+        "played_log_probs",
+        *REPLAYED,
+    )
 
     def advance(self, observations, states):
         mean = states.mean(axis=1, keepdims=True)
@@ -132,7 +139,7 @@ class ReshapesStatesInPlay(NumpyLearner):
 class PlaysTheMostProbable(NumpyLearner):
     """The actions of a rollout are chosen, not drawn."""
 
-    fails = ("played_log_probs", "seeds")
+    fails = ("played_log_probs", "masks_in_draws", "seeds")
 
     def draw(self, log_probs):
         return log_probs.argmax(axis=1)
