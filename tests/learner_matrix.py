@@ -52,7 +52,7 @@ def mutants_table(matrix):
     for row in sorted(matrix, key=lambda row: order.index(row["told_by"])):
         others = [name for name in order if row[name] == "fails" and name != row["told_by"]]
         slip = " ".join(MUTANTS[row["learner"]].__doc__.split())
-        numbers = [f"{row[key]:.4g}" if row[key] != "" else "" for key in ("seen", "right")]
+        numbers = [f"{row[key]:.6g}" if row[key] != "" else "" for key in ("seen", "right")]
         rows.append([slip, f"`{row['told_by']}`", *numbers, ", ".join(f"`{n}`" for n in others)])
     return markdown_table(["slip", "told by", "seen", "right", "and by"], rows)
 

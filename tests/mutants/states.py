@@ -116,7 +116,7 @@ class SharesStates(NumpyLearner):
 
 
 class ReshapesStates(NumpyLearner):
-    """States of shape (layers, n, units) are taken for (n, layers, units)."""
+    """States of shape (layers, n, units) are taken for (n, layers, units), wherever it steps."""
 
     fails = ("neighbours", "played_log_probs", "replayed_layers")
 
@@ -126,7 +126,7 @@ class ReshapesStates(NumpyLearner):
 
 
 class ReshapesStatesInPlay(NumpyLearner):
-    """So they are while playing, and not in the update."""
+    """States of shape (layers, n, units) are taken for (n, layers, units) while playing only."""
 
     fails = ("played_log_probs", "replayed_layers")
 
@@ -209,6 +209,7 @@ class DropsTheLastSequence(NumpyLearner):
 
     fails = (
         "replayed_rows",
+        "autoreset_modes",
         *REPLAYED,
         "padding_in_entropy",
         "padding_in_value_loss",
@@ -223,7 +224,7 @@ class DropsTheLastSequence(NumpyLearner):
 class RecomputesOldLogProbs(ReplaysFromZeros):
     """So that the ratio is 1, the update computes the old log-probabilities as it does the new."""
 
-    fails = ("replayed_rows", *REPLAYED)
+    fails = ("replayed_rows", "autoreset_modes", *REPLAYED)
 
     def old_log_probs(self, old, new):
         return new

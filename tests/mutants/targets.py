@@ -21,7 +21,7 @@ class KeepsTheNextObservations(NumpyLearner):
 
 
 class KeepsTheNextStarts(NumpyLearner):
-    """So is the flag of an episode's start."""
+    """The flag of an episode's start is replaced before it is written to the buffer."""
 
     fails = ("rows", "autoreset_modes", *REPLAYED)
 
@@ -39,7 +39,7 @@ class KeepsResets(NumpyLearner):
 
 
 class LearnsFromResets(NumpyLearner):
-    """They are marked, and learnt from nevertheless."""
+    """Steps that only reset an environment (NEXT_STEP) are marked, and learnt from nevertheless."""
 
     fails = ("autoreset_modes",)
 
@@ -60,7 +60,7 @@ class SumsOverEnds(NumpyLearner):
 
 
 class SumsOfTheRollout(NumpyLearner):
-    """They begin anew with each rollout."""
+    """The return and the length of an episode begin anew with each rollout."""
 
     fails = ("episode_statistics",)
 
@@ -98,7 +98,7 @@ class BootstrapsAtEnds(NumpyLearner):
 
 
 class BootstrapsAtEndsWithinLimits(NumpyLearner):
-    """So it is where an end comes with the last step of a time limit."""
+    """The value of what comes after is added to an end in the last step of a time limit."""
 
     fails = ("termination",)
 
@@ -144,7 +144,7 @@ class GoesOnOverEnds(NumpyLearner):
 
 
 class StopsOnlyAtTerminations(NumpyLearner):
-    """It does where an episode terminates, not where a time limit truncates it."""
+    """The recursion stops where an episode terminates, not where a time limit truncates it."""
 
     fails = ("truncation", "autoreset_modes", "final_observation")
 
