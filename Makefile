@@ -40,11 +40,16 @@ compare: $(READY) ## train learners on two worlds, guided and not (three hours o
 	$(BIN)/python scripts/compare.py --env ToolArithExpression-v0 --runs runs/comparison_expression \
 		--out docs/results/comparison_expression.csv $(ARGS)
 
+# Of the agents that are always shown the whole, those that reached 99.9 %.
 interventions: $(READY) ## ask what the agents that `make compare` trained go by
 	$(BIN)/python scripts/interventions.py runs/comparison/guided_? \
 		--out docs/results/interventions $(ARGS)
 	$(BIN)/python scripts/expression_interventions.py runs/comparison_expression/ahead_guided_? \
 		--out docs/results/expression_interventions
+	$(BIN)/python scripts/expression_interventions.py runs/comparison_expression/always_guided_[134] \
+		--out docs/results/expression_interventions_always
+	$(BIN)/python scripts/expression_interventions.py runs/comparison_expression/once_guided_0 \
+		--out docs/results/expression_interventions_once
 
 learners: $(READY) ## train every learner with its defaults, in both worlds (an hour on 2 cores)
 	$(BIN)/python scripts/learners.py --out docs/results/learners.csv $(ARGS)

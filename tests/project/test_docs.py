@@ -116,10 +116,16 @@ def test_the_learning_curves_end_at_the_optimum():
         assert "results/learning_curves.png)" in page.read_text()
 
 
-def expression_results():
+EXPRESSION_INTERVENTIONS = {  # which models each folder is about
+    "expression_interventions": [f"ahead_guided_{seed}" for seed in range(5)],
+    "expression_interventions_always": [f"always_guided_{seed}" for seed in (1, 3, 4)],
+    "expression_interventions_once": ["once_guided_0"],
+}
+
+
+def expression_results(folder):
     names = ("interventions", "states", "templates")
-    folder = RESULTS / "expression_interventions"
-    return {name: read_rows(folder / f"{name}.csv") for name in names}
+    return {name: read_rows(RESULTS / folder / f"{name}.csv") for name in names}
 
 
 def draw_figures(ablation, folder):
@@ -139,10 +145,10 @@ def draw_figures(ablation, folder):
     results = {name: read_rows(RESULTS / "interventions" / f"{name}.csv") for name in names}
     (folder / "interventions").mkdir()
     save_figures(results, folder / "interventions")
-    (folder / "expression_interventions").mkdir()
-    expression_figures.save_figure(
-        expression_results(), folder / "expression_interventions" / "interventions.png"
-    )
+    for name in EXPRESSION_INTERVENTIONS:
+        (folder / name).mkdir()
+        figure = folder / name / "interventions.png"
+        expression_figures.save_figure(expression_results(name), figure)
 
 
 def test_the_figures_are_drawn_from_the_results(ablation, tmp_path):
@@ -220,13 +226,16 @@ def test_the_figures_of_the_claim_are_those_of_the_interventions():
     assert stage_2 == {"MUL ADD STO MUL RCL SUB ANS"}
 
 
-def test_the_tables_of_expressions_are_those_of_the_interventions():
-    results, page = expression_results(), (ROOT / "docs" / "claim.md").read_text()
+@pytest.mark.parametrize("folder", EXPRESSION_INTERVENTIONS)
+def test_the_tables_of_expressions_are_those_of_the_interventions(folder):
+    results, page = expression_results(folder), (ROOT / "docs" / "claim.md").read_text()
     tables = page_markdown(results)
-    assert tables == (RESULTS / "expression_interventions" / "tables.md").read_text()
-    for table in tables.strip().split("\n\n"):
+    assert tables == (RESULTS / folder / "tables.md").read_text()
+    shown, states, plans, storing = tables.strip().split("\n\n")
+    for table in (shown, states, storing):
         assert table in page
+    assert (plans in page) == (folder == "expression_interventions")
     for rows in results.values():
-        assert {row["model"] for row in rows} == {f"ahead_guided_{seed}" for seed in range(5)}
+        assert {row["model"] for row in rows} == set(EXPRESSION_INTERVENTIONS[folder])
     for row in results["interventions"]:
         assert row["success"] <= row["possible"]

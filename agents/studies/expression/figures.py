@@ -11,6 +11,7 @@ from agents.common.files import Row, write_atomically
 from agents.common.tables import by_columns
 from agents.studies.expression.tables import (
     PLAYED,
+    has_expected,
     intervention_cases,
     is_masked,
     kinds_played,
@@ -43,13 +44,17 @@ def save_figure(results: dict[str, list[Row]], path: Path) -> None:
     figure = Figure(figsize=(11, 7), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 2), height_ratios=(5, 6))
     shown, changed = (figure.add_subplot(grid[row, 0]) for row in range(2))
-    lines = [
+    lines: list[tuple[str, list[Row], str | None]] = [
         (f"{name}\n({on} templates)", rows, "possible" if is_masked(name) else "by_plan_shown")
         for name, on, rows in intervention_cases(results["interventions"])
     ]
     _draw_rates(shown, lines)
     shown.set_title("another problem shown, or tokens masked", fontsize=10, loc="left")
-    states = [(text, rows, "by_expected") for text, rows in state_cases(results["states"]) if rows]
+    states = [
+        (text, rows, "by_expected" if has_expected(rows) else None)
+        for text, rows in state_cases(results["states"])
+        if rows
+    ]
     _draw_rates(changed, states)
     changed.set_title("hidden state changed after a step", fontsize=10, loc="left")
     changed.set_xlabel("success rate; red: what is possible, or expected (see the text)")
@@ -59,14 +64,15 @@ def save_figure(results: dict[str, list[Row]], path: Path) -> None:
     write_atomically(path, lambda file: figure.savefig(file, dpi=130))
 
 
-def _draw_rates(axes: Any, lines: Sequence[tuple[str, list[Row], str]]) -> None:
+def _draw_rates(axes: Any, lines: Sequence[tuple[str, list[Row], str | None]]) -> None:
     """Draw success rates, a bar a line, and in red what a column counts that they are held to."""
     for y, (_, rows, limit) in enumerate(lines):
         success = rates(rows, "success")
         axes.barh(y, np.mean(success), color="C0", alpha=0.55)
         axes.plot(success, [y] * len(success), "o", color="black", ms=3, alpha=0.6, clip_on=False)
-        could = np.mean(rates(rows, limit))
-        axes.plot([could] * 2, [y - 0.45, y + 0.45], color="firebrick", lw=1.6, clip_on=False)
+        if limit is not None:
+            could = np.mean(rates(rows, limit))
+            axes.plot([could] * 2, [y - 0.45, y + 0.45], color="firebrick", lw=1.6, clip_on=False)
         axes.text(1.03, y, f"{np.mean(success):.1%}", va="center", fontsize=9)
     axes.set(xlim=(0, 1), ylim=(len(lines) - 0.4, -0.6))
     axes.set_yticks(range(len(lines)), [text for text, _, _ in lines], fontsize=9)

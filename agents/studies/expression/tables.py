@@ -104,13 +104,18 @@ def _by_need(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def states_markdown(rows: Sequence[Row]) -> str:
     """Return the table of what a changed state does, all steps and stages together."""
-    columns = ("success", "same", "expected", "by_expected")
-    lines = [
-        [text, *(percentages(chosen, column) for column in columns)]
-        for text, chosen in state_cases(rows)
-    ]
+    lines = []
+    for text, chosen in state_cases(rows):
+        expected = [percentages(chosen, column) for column in ("expected", "by_expected")]
+        seen = [percentages(chosen, column) for column in ("success", "same")]
+        lines.append([text, *seen, *(expected if has_expected(chosen) else ["–"] * 2)])
     header = ["state", "success", "same tokens", "as expected", "success if always so"]
     return markdown_table(header, lines)
+
+
+def has_expected(rows: Sequence[Row]) -> bool:
+    """Tell whether something is expected: not of one that has forgotten what it was shown once."""
+    return not any(row["reveal"] == "once" and row["intervention"] == RESET for row in rows)
 
 
 def state_cases(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
