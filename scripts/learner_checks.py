@@ -1,4 +1,4 @@
-"""Check the recurrent learners of other libraries, and this project's, by what they played.
+"""Check the recurrent and masked learners of other libraries by what they played.
 
     python scripts/learner_checks.py --out docs/results/learner_checks.csv
 
@@ -17,15 +17,7 @@ from agents.common.files import Row, read_rows, write_rows, write_text
 from toolenv_gym.testing import LEARNER_CHECKS, Learner, NotOfferedError
 
 LEARNERS = {
-    "agents.adapters.stable_baselines": (
-        "ContribRecurrentPPO",
-        "ContribMaskablePPO",
-        "LstmPPO",
-        "GruPPO",
-        "PublishedNetworkPPO",
-        "LstmA2C",
-        "GruA2C",
-    ),
+    "agents.adapters.stable_baselines": ("ContribRecurrentPPO", "ContribMaskablePPO"),
     "agents.adapters.skrl_ppo": ("SkrlPPO", "SkrlSeparatePPO"),
     "agents.adapters.torchrl_ppo": ("TorchRLPPO",),
 }

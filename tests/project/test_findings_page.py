@@ -5,14 +5,14 @@ import importlib.util
 import io
 import re
 import warnings
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from agents.adapters.outcomes import outcomes_markdown
 from agents.common.files import read_rows
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE = (DOCS / "findings.md").read_text()
 SECTIONS = {section.splitlines()[0]: section for section in re.split(r"^## ", PAGE, flags=re.M)[1:]}
 NEEDED = {
