@@ -13,8 +13,10 @@ from agents.adapters.outcomes import outcomes_markdown
 from agents.common.files import read_rows
 
 DOCS = ROOT / "docs"
-PAGE = (DOCS / "findings.md").read_text()
-SECTIONS = {section.splitlines()[0]: section for section in re.split(r"^## ", PAGE, flags=re.M)[1:]}
+PAGES = [DOCS / "findings_skrl.md", DOCS / "findings.md"]  # of skrl's sections the one with code
+SECTIONS = [
+    section for page in PAGES for section in re.split(r"^## ", page.read_text(), flags=re.M)[1:]
+]
 NEEDED = {
     "skrl": "skrl",
     "Tianshou": "tianshou",
@@ -27,7 +29,7 @@ NEEDED = {
 def test_the_code_prints_what_stands_below_it(library):
     if importlib.util.find_spec(NEEDED[library]) is None:
         pytest.skip(f"{library} is not installed")
-    section = next(text for title, text in SECTIONS.items() if title.startswith(library))
+    section = next(text for text in SECTIONS if text.startswith(library))
     blocks = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", section, flags=re.S)
     assert len(blocks) == section.count("```python")
     names: dict[str, object] = {}
