@@ -2,10 +2,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 WORLDS := ToolArith-v0 ToolArithMemory-v0
+INTEROP := $(notdir $(basename $(wildcard tests/interop/requirements/*.txt)))
+# Libraries that install beside the tested versions and are light enough for `make test`.
+BESIDE := $(patsubst %,tests/interop/requirements/%.txt,minari skrl)
 
 .DEFAULT_GOAL := help
 .PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
-	learners learns policy-defaults bench bench-published
+	learners learns mutants policy-defaults bench bench-published interop
 
 help: ## this list; every other target sets up .venv first
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -76,6 +79,9 @@ bench: $(READY) ## the speed of environments and learners, into docs/performance
 	$(BIN)/python benchmarks/gru.py --out docs/results/bench_gru.json
 	$(BIN)/python benchmarks/page.py
 
+interop: $(READY) $(INTEROP:%=interop-%) ## try each library of docs/libraries.md in an environment of its own (15 GB)
+	$(BIN)/python tests/interop/libraries_page.py
+
 bench-published: $(READY) ## the speed and memory of the published baseline
 	$(BIN)/python benchmarks/published_a2c.py \
 		--out docs/results/bench_published_a2c.json $(ARGS)
@@ -84,9 +90,18 @@ bench-published: $(READY) ## the speed and memory of the published baseline
 runs/curves/%/scores.csv: | $(READY)
 	$(BIN)/python scripts/train.py --env $* --out $(@D) $(if $(wildcard $(@D)/settings.json),--resume)
 
+interop-%: .interop/%/ready
+	.interop/$*/bin/python -m pytest tests/interop/test_$*.py
+
 # torch first and pinned: left to a dependency, pip would choose a build of its own.
-$(READY): setup.cfg pyproject.toml constraints.txt
+$(READY): setup.cfg pyproject.toml constraints.txt $(BESIDE)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]' $(BESIDE:%=-r %)
 	touch $(READY)
+
+.interop/%/ready: tests/interop/requirements/%.txt setup.cfg constraints.txt
+	$(PYTHON) -m venv .interop/$*
+	.interop/$*/bin/python -m pip install --quiet -c constraints.txt torch
+	.interop/$*/bin/python -m pip install --quiet -r $< -e '.[agents]' pytest
+	touch $@
