@@ -4,9 +4,9 @@
 
 Left to itself, `GymEnv` makes actions and observations one-hot, and `GymWrapper` around a vector
 environment the actions alone. `categorical_action_encoding=True` leaves both as integers, in both.
-`GymWrapper` refuses Gymnasium's default mode, `NEXT_STEP`. In `SAME_STEP` it takes infos apart in a
-way that the compiled environments' do not allow (`iteration over a 0-d tensordict`); those
-of `gym.make_vec(..., vectorization_mode="sync")` do.
+`GymWrapper` refuses Gymnasium's default mode, `NEXT_STEP`. In `SAME_STEP` it takes infos apart by
+torch's `tree_map`, to which the compiled environments' lazy infos, a subclass of `dict`, are a leaf
+(`iteration over a 0-d tensordict`); `gym.make_vec(..., vectorization_mode="sync")` has plain ones.
 """
 
 import warnings
