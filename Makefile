@@ -90,6 +90,7 @@ bench-published: $(READY) ## the speed and memory of the published baseline
 runs/curves/%/scores.csv: | $(READY)
 	$(BIN)/python scripts/train.py --env $* --out $(@D) $(if $(wildcard $(@D)/settings.json),--resume)
 
+.PRECIOUS: .interop/%/ready
 interop-%: .interop/%/ready
 	.interop/$*/bin/python -m pytest tests/interop/test_$*.py
 

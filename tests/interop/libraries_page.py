@@ -57,12 +57,12 @@ def read_library(name: str) -> Library:
 
 
 def pinned_version(name: str) -> str:
-    """Return the version that `make interop` installs."""
+    """Return what `make interop` installs, and its version."""
     requirements = HERE / "requirements" / f"{name}.txt"
     if not requirements.exists():
         return "none installs"
-    pins = re.findall(r"^[^#\s]+==(\S+)", requirements.read_text(), flags=re.MULTILINE)
-    return str(pins[0])
+    pins = re.findall(r"^([\w.-]+).*==([^\s;]+)", requirements.read_text(), flags=re.MULTILINE)
+    return " ".join(pins[0])
 
 
 def shown(source: str) -> str:
@@ -83,7 +83,7 @@ def shown(source: str) -> str:
 def libraries_markdown() -> str:
     """Return the table of all libraries, and a section for each."""
     libraries = [read_library(name) for name in ORDER]
-    header = ["library", "version tried", "`gym.make`", "`gym.make_vec`"]
+    header = ["library", "tried with", "`gym.make`", "`gym.make_vec`"]
     table = markdown_table(header, [[*library[:4]] for library in libraries])
     sections = [
         f"## {library.title}\n\n{library.notes}\n\n```python\n{library.snippet}\n```\n"

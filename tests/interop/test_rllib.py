@@ -8,7 +8,7 @@ one-hot on their way into the network. There are masks where the observation is 
 """
 
 import pytest
-from truths import are_lengths, are_returns, each_world
+from truths import all_moved, are_lengths, are_returns, each_world, parameters
 
 pytest.importorskip("ray.rllib", reason="RLlib is not installed")
 
@@ -47,8 +47,12 @@ def config(env_id):
 def test_one_by_one(env_id):
     # snippet
     algorithm = config(env_id).build_algo()
+    # end
+    before = parameters(algorithm.get_module())
+    # snippet
     results = algorithm.train()
     # end
+    assert all_moved(algorithm.get_module(), before)
     check(results["env_runners"], env_id)
     algorithm.stop()
 
@@ -58,8 +62,12 @@ def test_native_vector_environment(env_id):
     # snippet
     native = config(env_id).env_runners(gym_env_vectorize_mode="vector_entry_point")
     algorithm = native.build_algo()
+    # end
+    before = parameters(algorithm.get_module())
+    # snippet
     results = algorithm.train()
     # end
+    assert all_moved(algorithm.get_module(), before)
     check(results["env_runners"], env_id)
     algorithm.stop()
 

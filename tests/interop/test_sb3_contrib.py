@@ -71,7 +71,7 @@ def test_recurrent(env_id):
     # end
     before = parameters(model.policy)
     # snippet
-    model.learn(512)
+    model.learn(256)
     # end
     assert all_moved(model.policy, before)
     assert are_returns(env_id, [episode["r"] for episode in model.ep_info_buffer])

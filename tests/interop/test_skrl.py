@@ -14,7 +14,7 @@ skrl turns off the checks of all `torch.distributions` in the whole program;
 
 import pytest
 import torch
-from truths import are_rewards, each_world
+from truths import all_moved, are_rewards, each_world, parameters
 
 pytest.importorskip("skrl", reason="skrl is not installed")
 
@@ -33,8 +33,7 @@ torch.distributions.Distribution.set_default_validate_args(True)
 
 
 # snippet
-def train(env, timesteps):
-    env = wrap_env(env, wrapper="gymnasium")
+def learner(env):
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
     one_hot = "one_hot_encoding(OBSERVATION_SPACE, OBSERVATIONS)"
     network = [{"name": "net", "input": one_hot, "layers": [64], "activations": "tanh"}]
@@ -43,10 +42,12 @@ def train(env, timesteps):
         "value": deterministic_model(**spaces, network=network, output="ONE"),
     }
     memory = RandomMemory(memory_size=16, num_envs=env.num_envs)
-    agent = PPO(models=models, memory=memory, cfg=PPO_CFG(rollouts=16), **spaces)
+    return PPO(models=models, memory=memory, cfg=PPO_CFG(rollouts=16), **spaces)
+
+
+def train(env, agent, timesteps):
     settings = {"timesteps": timesteps, "headless": True, "close_environment_at_exit": False}
     SequentialTrainer(env=env, agents=agent, cfg=settings).train()
-    return agent
 
 
 # end
@@ -59,17 +60,30 @@ def own_folder(monkeypatch, tmp_path):
 @each_world
 def test_one_environment(env_id):
     # snippet
-    agent = train(gym.make(env_id), 256)
+    env = wrap_env(gym.make(env_id))
+    agent = learner(env)
     # end
-    check(agent, env_id, n_envs=1)
+    before = parameters(agent.policy)
+    # snippet
+    train(env, agent, 64)
+    # end
+    assert all_moved(agent.policy, before)
+    check_memory(agent, env_id, n_envs=1)
 
 
 @each_world
 def test_native_vector_environment(env_id):
     # snippet
-    agent = train(gym.make_vec(env_id, 16, autoreset_mode="SameStep"), 32)
+    envs = gym.make_vec(env_id, 16, autoreset_mode="SameStep")
+    envs = wrap_env(envs, wrapper="gymnasium")
+    agent = learner(envs)
     # end
-    check(agent, env_id, n_envs=16)
+    before = parameters(agent.policy)
+    # snippet
+    train(envs, agent, 32)
+    # end
+    assert all_moved(agent.policy, before)
+    check_memory(agent, env_id, n_envs=16)
 
 
 @pytest.mark.parametrize("env_id", ["ToolArithMemory-v0", "ToolArithExpression-v0"])
@@ -78,7 +92,7 @@ def test_vector_environments_whose_wrapper_skrl_does_not_find(env_id):
         wrap_env(gym.make_vec(env_id, 16))
 
 
-def check(agent, env_id, n_envs):
+def check_memory(agent, env_id, n_envs):
     rewards = agent.memory.get_tensor_by_name("rewards")
     ends = agent.memory.get_tensor_by_name("terminated")
     assert rewards.shape == (16, n_envs, 1)
