@@ -63,6 +63,9 @@ policy-defaults: $(READY) ## compare the general policy's defaults on three memo
 learns: $(READY) ## see in how many steps right learners learn the simplest task (ten minutes)
 	$(BIN)/python scripts/learns.py --out docs/results/learns.csv $(ARGS)
 
+mutants: $(READY) ## run every check of learners on every broken learner (five minutes)
+	$(BIN)/python tests/learner_matrix.py
+
 seeds: $(READY) ## train the default agents with five seeds (a quarter of an hour)
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
 	$(BIN)/python scripts/seeds.py --env ToolArithExpression-v0 \
