@@ -2,9 +2,10 @@
 
 `gym.make`: as it is, with `FlattenObservations`. `gym.make_vec`: by `gym_env_vectorize_mode`.
 
-The prefix of the id has every process import the package. `FlattenObservations` makes observations
-one-hot on their way into the network. There are masks where the observation is a dictionary, by an
-`RLModule` of your own, only.
+`ray[rllib]` pins Gymnasium 1.2.2; tried here is `ray`, beside Gymnasium 1.4.0. The prefix of the id
+has every process import the package. `FlattenObservations` makes observations one-hot on their way
+into the network. There are masks where the observation is a dictionary, by an `RLModule` of your
+own, only.
 """
 
 import pytest
