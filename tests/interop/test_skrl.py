@@ -62,11 +62,10 @@ def test_one_environment(env_id):
     # snippet
     env = wrap_env(gym.make(env_id))
     agent = learner(env)
-    # end
-    before = parameters(agent.policy)
-    # snippet
     train(env, agent, 64)
     # end
+    before = parameters(agent.policy)  # which there are none of until it acts
+    train(env, agent, 16)
     assert all_moved(agent.policy, before)
     check_memory(agent, env_id, n_envs=1)
 
@@ -77,11 +76,10 @@ def test_native_vector_environment(env_id):
     envs = gym.make_vec(env_id, 16, autoreset_mode="SameStep")
     envs = wrap_env(envs, wrapper="gymnasium")
     agent = learner(envs)
-    # end
-    before = parameters(agent.policy)
-    # snippet
     train(envs, agent, 32)
     # end
+    before = parameters(agent.policy)  # which there are none of until it acts
+    train(envs, agent, 16)
     assert all_moved(agent.policy, before)
     check_memory(agent, env_id, n_envs=16)
 
