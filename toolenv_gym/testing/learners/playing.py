@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from toolenv_gym.testing.failures import fail
-from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError, Step
+from toolenv_gym.testing.learners.adapter import Learner, Mask, NotOfferedError, Step
 from toolenv_gym.testing.learners.recording import value_of_token
 from toolenv_gym.testing.learners.trials import (
     N_ENVS,
@@ -111,15 +111,14 @@ def check_episode_starts(adapter: type[Learner]) -> None:
         rollout = trial.rollout()
         starts = np.flatnonzero([step.start for step in rollout.steps])
         places = [rollout.places()[row] for row in starts]
-        for name in ("values", "log_probs"):
-            numbers = rollout.column(name)
-            # What is compared with is an environment's first step, which has no past.
-            first: dict[int, float] = {}
-            for row in starts if name == "log_probs" else ():
-                first.setdefault(rollout.steps[row].action, numbers[row])
-            right = [first.get(rollout.steps[row].action, numbers[0]) for row in starts]
-            what = f"{name} at the first step of an episode, the same as of all others,"
-            require_numbers(what, numbers[starts], np.array(right), places)
+        values = rollout.column("values")[starts]
+        what = "the value of the first step of an episode, the same as of all others,"
+        require_numbers(what, values, np.full_like(values, values[0]), places)
+        actions = [rollout.steps[row].action for row in starts]
+        log_probs = rollout.column("log_probs")[starts]
+        first = dict(zip(reversed(actions), reversed(log_probs), strict=True))  # of each action
+        what = "the log-probability at the first step of an episode, the same as at all others,"
+        require_numbers(what, log_probs, np.array([first[action] for action in actions]), places)
 
 
 def check_initial_states(adapter: type[Learner]) -> None:
@@ -158,9 +157,7 @@ def check_carried_state(adapter: type[Learner]) -> None:
             require_played(trial, rollout, np.concatenate(going_on))
 
 
-def require_played(
-    trial: Trial, rollout: PlayedRollout, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
-) -> list[Step]:
+def require_played(trial: Trial, rollout: PlayedRollout, chosen: Mask) -> list[Step]:
     """Require the log-probabilities and values of some steps to be as of a network alone.
 
     :return: all steps alone
