@@ -8,6 +8,9 @@ into the network. There are masks where the observation is a dictionary, by an `
 own, only.
 """
 
+import gc
+import warnings
+
 import pytest
 from truths import all_moved, are_lengths, are_returns, each_world, parameters
 
@@ -27,6 +30,9 @@ def cluster():
     ray.init(num_cpus=1, include_dashboard=False)
     yield
     ray.shutdown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of its processes that have yet to end
+        gc.collect()
 
 
 # snippet
