@@ -8,8 +8,8 @@ from conftest import ROOT
 from PIL import Image
 from running import run, run_script, short
 
-from agents.toolarith import problems
 from agents.toolarith.runs import Run
+from toolenv_gym import problems
 
 WORLD = {"env": "ToolArithExpression-v0", "stage": (0, 1), "total_timesteps": 64}
 TABLE = [("train", 0), ("train", 1), ("test", 2), ("test", 3), ("test", 4), ("test", 5)]

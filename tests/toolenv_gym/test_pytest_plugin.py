@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-import toolenv_gym.testing
-import toolenv_gym.testing.references  # here, as numba can be imported but once in a process
+import toolenv_gym.testing.references  # noqa: F401  (numba can be imported but once in a process)
 from toolenv_gym import ToolArithEnv
+from toolenv_gym.testing import NotOfferedError, plugin
 from toolenv_gym.testing.failures import FailureError
 
 pytest_plugins = ["pytester"]
@@ -189,7 +189,7 @@ def test_the_oracle(run, pytester):
     run("--toolarith-id=ToolArithMemory-v0").assert_outcomes(passed=1)
 
 
-def test_probes(run, pytester):
+def test_each_probe(run, pytester):
     pytester.makepyfile(
         """
         from toolenv_gym.testing import PROBES
@@ -211,9 +211,6 @@ def test_probes(run, pytester):
 def checks(monkeypatch):
     """Three checks in place of the kit's: of whatever a learner offers as its outcome."""
 
-    class NotOfferedError(Exception):
-        pass
-
     def right(adapter):
         assert adapter.value == 1
 
@@ -224,8 +221,7 @@ def checks(monkeypatch):
         raise NotOfferedError("it has no masks")
 
     checks = {"right": right, "wrong": wrong, "absent": absent}
-    monkeypatch.setattr(toolenv_gym.testing, "LEARNER_CHECKS", checks, raising=False)
-    monkeypatch.setattr(toolenv_gym.testing, "NotOfferedError", NotOfferedError, raising=False)
+    monkeypatch.setattr(plugin, "LEARNER_CHECKS", checks)
     return checks
 
 

@@ -20,7 +20,6 @@ RIGHT = (
     "padding_in_entropy",
     "padding_in_value_loss",
     "normalized_advantages",
-    "termination",
     "rollout_end",
     "advantages",
     "seeds",
@@ -37,6 +36,13 @@ def test_skrl_counts_a_time_limit_neither_as_an_end_nor_as_none():
     with pytest.raises(NumberError, match=r"must be 0\.9") as caught:
         LEARNER_CHECKS["truncation"](SkrlPPO)
     assert caught.value.seen > 1.8
+
+
+def test_skrl_adds_a_value_where_an_episode_ends_at_its_time_limit():
+    """The plan's reward there, 1.12 of the first problem, and 0.9 times the value 1."""
+    with pytest.raises(NumberError, match=r"terminates") as caught:
+        LEARNER_CHECKS["termination"](SkrlPPO)
+    assert caught.value.seen - caught.value.right == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("name", ["replayed_log_probs", "replayed_in_chunks", "saved"])
