@@ -57,13 +57,21 @@ class Scores(NamedTuple):
     reached_target_rate: float
 
 
-def write_result(path: Path, task: Task, tokens: npt.NDArray[Any]) -> None:
+def write_result(path: str | Path, task: Task, tokens: npt.NDArray[np.integer[Any]]) -> None:
     """Write a file of what was played.
 
+    :param task: such as ``Task(toolenv_gym.worlds.memory, stage=2)``
     :param tokens: of all problems of the task, or of the fixed sample that stands for them
-        (:func:`toolenv_gym.problems.played_count`), int, shape (n, max_steps), -1 after the end
+        (:func:`toolenv_gym.problems.played_count`), in the order of
+        :func:`toolenv_gym.problems.problem_batches`; shape (n, max_steps), -1 after the end
+    :raises TypeError: they are no integers
     :raises ValueError: they are no complete episodes of the task
     """
+    path, tokens = Path(path), np.asarray(tokens)
+    if not np.issubdtype(tokens.dtype, np.integer):
+        raise TypeError(f"tokens must be integers, got {tokens.dtype}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
     rows = np.where(tokens < 0, OVER, tokens)
     _check_tokens(task, rows)
     rows = rows.astype(np.uint8)
@@ -78,12 +86,12 @@ def write_result(path: Path, task: Task, tokens: npt.NDArray[Any]) -> None:
             raise
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: str | Path) -> Result:
     """Read a file of what was played.
 
     :raises ValueError: it is damaged, was changed, or lacks problems or the ends of episodes
     """
-    fields = _read_fields(path)
+    fields = _read_fields(Path(path))
     if fields["format"] != FORMAT:
         raise ValueError(f"format must be {FORMAT}, got {fields['format']}")
     env, names = fields["env"].item(), ("stage", "max_steps", "shaping", "reveal", "split")
@@ -137,12 +145,15 @@ def _digest(task: Task, tokens: npt.NDArray[np.uint8]) -> str:
 
 def _read_fields(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            fields = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"it is not a readable .npz file ({error})") from None
-    if missing := [name for name in _FIELDS if name not in fields]:
-        raise ValueError(f"it has no {' and no '.join(missing)}")
+        with path.open("rb") as opened, zipfile.ZipFile(opened) as archive:
+            archive.testzip()
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as file:
+                fields = {name: file[name] for name in file.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise ValueError("it is no .npz file that can be read") from None
+    if any(name not in fields for name in _FIELDS):
+        raise ValueError(f"its fields must be {', '.join(_FIELDS)}, got {', '.join(fields)}")
     return fields
 
 

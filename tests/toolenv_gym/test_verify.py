@@ -119,8 +119,8 @@ def changed(path, tmp_path, **changes):
         ({"env": "CartPole-v1"}, "env must be ToolArith-v0 or"),
         ({"stage": 3}, "stage must be 0, 1 or 2"),
         ({"format": 2}, "format must be 1"),
-        ({"digest": None}, "no digest"),
-        ({"tokens": None, "reveal": None}, "no reveal and no tokens"),
+        ({"digest": None}, "must be format, .*, digest, got "),
+        ({"tokens": None}, "must be format, .*, tokens, .* got "),
     ],
 )
 def test_what_was_tampered_with_is_refused(written, tmp_path, changes, message):
@@ -133,7 +133,7 @@ def test_a_truncated_file_is_refused(written, tmp_path):
     content = written.read_bytes()
     for size in (0, 10, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:size])
-        with pytest.raises(ValueError, match=r"not a readable .npz file"):
+        with pytest.raises(ValueError, match=r"no .npz file"):
             read_result(path)
 
 
@@ -144,14 +144,27 @@ def test_damaged_data_is_refused(written, tmp_path):
     content[place] ^= 0xFF
     path = tmp_path / "damaged.npz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="readable"):
+    with pytest.raises(ValueError, match=r"no \.npz file"):
         read_result(path)
+
+
+def test_one_array_alone_is_no_result(tmp_path):
+    np.save(tmp_path / "tokens.npy", rows(PLAN, n=10))
+    with pytest.raises(ValueError, match=r"no \.npz file"):
+        read_result(tmp_path / "tokens.npy")
+
+
+def test_tokens_are_integers_and_folders_exist(tmp_path):
+    with pytest.raises(TypeError, match="must be integers, got float64"):
+        write_result(tmp_path / "result.npz", TASK, rows(PLAN) + 0.7)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        write_result(tmp_path / "nowhere" / "result.npz", TASK, rows(PLAN))
 
 
 def test_pickles_are_not_loaded(tmp_path):
     path = tmp_path / "pickle.npz"
     np.savez(path, format=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="readable"):
+    with pytest.raises(ValueError, match=r"no \.npz file"):
         read_result(path)
 
 
@@ -163,5 +176,5 @@ def test_the_command_refuses_with_a_line(tmp_path):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{path} is refused: it is not a readable .npz file")
+    assert done.stderr.startswith(f"{path} is refused: it is no .npz file that can be read")
     assert "Traceback" not in done.stderr

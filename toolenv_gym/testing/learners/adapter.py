@@ -39,7 +39,8 @@ class Setup:
     :param masks: whether actions are masked: ``env.get_wrapper_attr("action_masks")()``, which is
         ``info["action_mask"]`` too, marks the admitted ones of the next step
     :param n_steps: steps of each environment before an update
-    :param batch_size: steps of a minibatch; ``n_steps * len(env_makers)`` for a single one
+    :param batch_size: steps of a minibatch; ``n_steps * len(env_makers)`` for a single one.
+        Learners without minibatches ignore it
     :param chunk_length: longest sequence that the update runs in one piece, for those who cut
     :param gamma: discount factor
     :param gae_lambda: factor of generalized advantage estimation
@@ -104,7 +105,7 @@ class Replay(NamedTuple):
     Steps of all minibatches one after the other, in any order, without padding: arrays of shape
     (n,). The means are what enters the loss, over all minibatches.
 
-    :param old_log_probs: that the ratio is formed with
+    :param old_log_probs: kept when the actions were played, which PPO forms its ratio with
     :param log_probs: of the same actions, computed anew
     :param advantages: as the loss takes them, normalized if they are
     :param entropy: mean entropy of the distributions, in nats, at least 0
@@ -134,6 +135,20 @@ class Step(NamedTuple):
 class Learner(abc.ABC):
     """A learner in the environments of a setup: the adapter that a library's author writes.
 
+    Five methods have to be there, the others may::
+
+        class MyLearner(Learner):
+            def __init__(self, setup): ...  # as Setup asks; NotOfferedError for what is lacking
+            def rollout(self): ...  # plays n_steps; returns a Rollout
+            def replay(self): ...  # of that rollout, as the update would; returns a Replay
+            def update(self): ...  # learns from that rollout
+            def step(self, observations, states, masks): ...  # returns a Step
+
+    :class:`Setup`, :class:`Rollout`, :class:`Replay` and :class:`Step` say what is in them. Three
+    class variables may differ: ``recurrent``, whether it has a state (True); ``one_hot``, whether
+    its environments are to return one-hot Boxes instead of a MultiDiscrete's integers (False);
+    and ``autoreset_modes``, those of Gymnasium's vector environments that it takes (SAME_STEP).
+
     A method that the library has no counterpart for raises :class:`NotOfferedError`, and so does
     the constructor if it cannot have what the setup asks for. Such checks are not applicable.
 
@@ -141,13 +156,8 @@ class Learner(abc.ABC):
     """
 
     recurrent: ClassVar[bool] = True
-    """whether it has a state; a feed-forward learner takes the other checks"""
     one_hot: ClassVar[bool] = False
-    """whether its environments are to return one-hot Boxes (Gymnasium's ``FlattenObservation``)
-    instead of a MultiDiscrete's integers"""
     autoreset_modes: ClassVar[Sequence[AutoresetMode]] = (AutoresetMode.SAME_STEP,)
-    """those of Gymnasium's vector environments that it takes; the first is used where it is all the
-    same"""
 
     @abc.abstractmethod
     def __init__(self, setup: Setup) -> None: ...
@@ -191,7 +201,7 @@ class Learner(abc.ABC):
         raise NotOfferedError("the adapter has no seed()")
 
     def save(self, folder: Path) -> None:
-        """Save all that training goes on from, but the environments, in an empty folder."""
+        """Save what training goes on from, without environments and their states, in a folder."""
         raise NotOfferedError("the adapter has no save()")
 
     def load(self, folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from toolenv_gym.testing.failures import FailureError
 from toolenv_gym.testing.learners import evaluating, masking, playing, targets, updating
 from toolenv_gym.testing.learners.adapter import Learner, NotOfferedError
+from toolenv_gym.testing.learners.returned import FormError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +38,17 @@ class LearnerCheck:
         :raises FailureError: the learner fails it; the message says what was seen, what is right,
             where to look and which public report shows the like
         :raises NotOfferedError: the learner has not what it is about
+        :raises TypeError: it is no subclass of :class:`Learner`
         """
+        if not (isinstance(adapter, type) and issubclass(adapter, Learner)):
+            raise TypeError(
+                f"an adapter is a subclass of toolenv_gym.testing.Learner, got {adapter!r}"
+            )
         try:
             self.function(adapter)
+        except FormError as failure:
+            failure.args = (f"{self.name}: {failure}",)
+            raise
         except FailureError as failure:
             advice = f"Such slips usually live in {self.cause}."
             shown = f"Compare {' and '.join(self.addresses)}"
@@ -139,7 +148,7 @@ _CHECKS = (
     ),
     LearnerCheck(
         updating.check_replayed_log_probs,
-        "the update computes the log-probabilities that were played",
+        "the update computes the log-probabilities of the network stepped alone",
         "the reset of states where episodes start within a sequence, and the state that the "
         "rollout began with",
         [

@@ -24,6 +24,7 @@ from toolenv_gym.testing.learners.adapter import (
     Step,
 )
 from toolenv_gym.testing.learners.recording import FixedProblem, PlayedStep, Recorder, Scripted
+from toolenv_gym.testing.learners.returned import CheckedLearner
 
 N_ENVS = 4
 TOLERANCE = 1e-4  # of what float32 and float64 make of one number
@@ -87,20 +88,24 @@ class Trial:
         scene: Scene,
         **changes: Any,
     ) -> None:
-        self._recorders: dict[int, Recorder] = {}
+        self._made: dict[int, list[Recorder]] = {}
         self._noted = [0] * N_ENVS
         self._one_hot = adapter.one_hot
         self._scene = scene
         self.setup = Setup(
             env_makers=[self._maker(row) for row in range(N_ENVS)],
-            **{"autoreset_mode": adapter.autoreset_modes[0]} | changes,
+            **{
+                "autoreset_mode": adapter.autoreset_modes[0],
+                "batch_size": changes.get("n_steps", Setup.n_steps) * N_ENVS,
+            }
+            | changes,
         )
-        self.learner = adapter(self.setup)
+        self.learner = CheckedLearner(adapter(self.setup), self.setup)
 
     def _maker(self, row: int) -> EnvMaker:
         def make() -> gym.Env[Any, Any]:
-            self._recorders[row] = self._scene.make(self._one_hot, row)
-            return self._recorders[row]
+            self._made.setdefault(row, []).append(self._scene.make(self._one_hot, row))
+            return self._made[row][-1]
 
         return make
 
@@ -115,12 +120,19 @@ class Trial:
         rollout = self.learner.rollout()
         rows = []
         for row in range(len(self._noted)):
-            if row not in self._recorders:
-                fail(f"environment {row} of env_makers was never made, each must be made once")
-            played = self._recorders[row].played
+            played = self._recorder(row).played
             rows.append(played[self._noted[row] :])
             self._noted[row] = len(played)
         return PlayedRollout(self.setup, rollout, rows)
+
+    def _recorder(self, row: int) -> Recorder:
+        """Return the record of an environment: the last one made, as some make one to look."""
+        made = self._made.get(row, [])
+        if not made:
+            fail(f"environment {row} of env_makers was never made, each must be made once")
+        if any(recorder.played for recorder in made[:-1]):
+            fail(f"environment {row} of env_makers was played and made again, it must be made once")
+        return made[-1]
 
     def steps_alone(self, row: int) -> list[Step]:
         """Step through all that was played in an environment, one observation at a time.
@@ -129,7 +141,7 @@ class Trial:
         no other environment, can have any part in it.
         """
         steps: list[Step] = []
-        for played in self._recorders[row].played:
+        for played in self._recorder(row).played:
             states = None if played.start else steps[-1].states
             masks = played.mask[np.newaxis] if self.setup.masks else None
             steps.append(self.learner.step(played.observation[np.newaxis], states, masks))
@@ -167,9 +179,6 @@ class PlayedRollout:
         self.kept = rollout
         self.played = played
         shape = (setup.n_steps, len(setup.env_makers))
-        for name in ("actions", "starts", "log_probs", "values", "advantages", "returns"):
-            if np.shape(getattr(rollout, name)) != shape:
-                fail(f"rollout {name} have shape {np.shape(getattr(rollout, name))}, not {shape}")
         valid = np.ones(shape, dtype=np.bool_) if rollout.valid is None else rollout.valid
         self._rows = valid.T  # environment by environment
         for row, steps in enumerate(played):
@@ -246,9 +255,10 @@ def require_numbers(
     scale = max(1.0, float(np.abs(right[np.isfinite(right)]).max(initial=0.0)))
     if errors.max(initial=0.0) > tolerance * scale:
         worst = int(errors.argmax())
-        wrong = int((errors > tolerance * scale).sum())
+        wrong = np.flatnonzero(errors > tolerance * scale)
+        first = f", the first at {places[wrong[0]]}" if wrong[0] != worst else ""
         raise NumberError(
-            f"{what} ({wrong} of {len(errors)} are wrong) at {places[worst]}",
+            f"{what} ({len(wrong)} of {len(errors)} are wrong{first}) at {places[worst]}",
             float(seen[worst]),
             float(right[worst]),
         )
