@@ -1,5 +1,6 @@
 """How many steps right learners need, as a table."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,10 +18,14 @@ def learns_markdown(rows: Sequence[Row]) -> str:
     lines = []
     for (adapter,), steps in by_columns(rows, ["adapter"], "steps").items():
         numbers = [np.median(steps), percentile_99(steps), max(steps)]
-        lines.append([adapter, str(len(steps)), *(f"{number:,.0f}" for number in numbers)])
+        lines.append([adapter, str(len(steps)), *map(_text, numbers)])
     return markdown_table(header, lines)
 
 
-def percentile_99(steps: Sequence[int]) -> int:
+def _text(steps: float) -> str:
+    return f"{steps:,.0f}" if math.isfinite(steps) else "never"
+
+
+def percentile_99(steps: Sequence[float]) -> int:
     """Return the least number of steps within which 99 of 100 trainings are done."""
     return int(np.quantile(steps, 0.99, method="inverted_cdf"))

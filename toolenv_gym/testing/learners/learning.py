@@ -16,7 +16,7 @@ STAGE = 0  # of ToolArith-v0: the plan of every problem is MUL ANS
 N_ENVS = 16
 SETTINGS: dict[str, Any] = {"n_steps": 8, "batch_size": 32, "normalize_advantages": True}
 STEPS_BETWEEN = 512  # two evaluations
-BUDGET = 4_096  # the 99th percentile of the steps that right learners need, of the slower one
+BUDGET = 5_120  # the 99th percentile of the steps that right learners need, of the slower one
 
 
 class Learning(NamedTuple):
