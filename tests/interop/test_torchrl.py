@@ -111,6 +111,5 @@ def check(batch, shape, env_id):
 def test_autoreset_modes_that_it_does_not_take(env_id):
     with pytest.raises(RuntimeError, match="must be one of SAME_STEP or DISABLED"):
         GymWrapper(gym.make_vec(env_id, 8))
-    envs = GymWrapper(gym.make_vec(env_id, 8, autoreset_mode="SameStep"))
     with pytest.raises(TypeError, match="iteration over a 0-d tensordict"):
-        envs.rollout(32, break_when_any_done=False)
+        GymWrapper(gym.make_vec(env_id, 8, autoreset_mode="SameStep")).rollout(32)
