@@ -46,20 +46,22 @@ from gymnasium.vector import AutoresetMode
 
 from toolenv_gym.testing.checks import CHECKS
 from toolenv_gym.testing.failures import FailureError
-from toolenv_gym.testing.learners import (
-    LEARNER_CHECKS,
+from toolenv_gym.testing.learners.adapter import (
     EnvMaker,
     Learner,
-    LearnerCheck,
     NotOfferedError,
-    NumberError,
     Replay,
     Rollout,
     Setup,
     Step,
-    check_learns,
+)
+from toolenv_gym.testing.learners.checks import (
+    LEARNER_CHECKS,
+    LearnerCheck,
     check_recurrent_learner,
 )
+from toolenv_gym.testing.learners.learning import check_learns
+from toolenv_gym.testing.learners.trials import NumberError
 from toolenv_gym.testing.playing import MakeEnv, MakeVectorEnv, Trial
 from toolenv_gym.testing.probes import PROBES, Probe
 

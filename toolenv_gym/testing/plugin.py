@@ -32,7 +32,8 @@ from gymnasium.vector import VectorEnv
 from toolenv_gym import arguments
 from toolenv_gym.observation import REVEALS
 from toolenv_gym.testing.failures import FailureError
-from toolenv_gym.testing.learners import LEARNER_CHECKS, NotOfferedError
+from toolenv_gym.testing.learners.adapter import NotOfferedError
+from toolenv_gym.testing.learners.checks import LEARNER_CHECKS
 from toolenv_gym.testing.probes import PROBES, Env, Probe
 from toolenv_gym.worlds import WORLDS
 

@@ -8,35 +8,3 @@ itself, from the records of the environments. Three devices make numbers exact: 
 that each log-probability is minus the logarithm of the number of admitted tokens; a critic that is
 a known function of the previous token; and environments that play a script.
 """
-
-from toolenv_gym.testing.learners.adapter import (
-    EnvMaker,
-    Learner,
-    NotOfferedError,
-    Replay,
-    Rollout,
-    Setup,
-    Step,
-)
-from toolenv_gym.testing.learners.checks import (
-    LEARNER_CHECKS,
-    LearnerCheck,
-    check_recurrent_learner,
-)
-from toolenv_gym.testing.learners.learning import check_learns
-from toolenv_gym.testing.learners.trials import NumberError
-
-__all__ = [
-    "LEARNER_CHECKS",
-    "EnvMaker",
-    "Learner",
-    "LearnerCheck",
-    "NotOfferedError",
-    "NumberError",
-    "Replay",
-    "Rollout",
-    "Setup",
-    "Step",
-    "check_learns",
-    "check_recurrent_learner",
-]

@@ -1,6 +1,6 @@
 """What the author of a library writes so that its recurrent learner can be checked.
 
-The kit plays no learner itself: it asks one, through an adapter of some forty lines, what it
+The kit plays no learner itself: it asks one, through an adapter of some sixty lines, what it
 played, what its update makes of that, and what it does in a single step. An adapter is a subclass
 of :class:`Learner`.
 """

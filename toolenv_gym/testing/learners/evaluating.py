@@ -16,8 +16,8 @@ from toolenv_gym.testing.learners.trials import (
     Scene,
     Trial,
     logit_scale,
+    most_layers,
     steps_of_two_episodes,
-    trial_if_offered,
 )
 
 N_EPISODES = 5
@@ -59,12 +59,7 @@ def require_greedy(adapter: type[Learner], masks: bool) -> None:
         env = scene.make(adapter.one_hot)
         mean = trial.learner.evaluate(env, N_EPISODES)
         returns = [0.0]
-        states: Any = None
-        for step in env.played:
-            states = None if step.start else states
-            mask = step.mask[np.newaxis] if masks else None
-            alone = trial.learner.step(step.observation[np.newaxis], states, mask)
-            states = alone.states
+        for step, alone in zip(env.played, trial.steps_alone(env.played), strict=True):
             log_probs = np.asarray(alone.log_probs)[0]
             if masks and not step.mask[step.action]:
                 fail(f"the evaluation played {step.action}, which the mask excludes")
@@ -88,18 +83,17 @@ def _require_best(what: str, log_probs: Any, action: int) -> None:
 
 def check_saved(adapter: type[Learner]) -> None:
     """A saved learner goes on as if it had not been: optimiser, statistics and all."""
-    wish = {"n_layers": 2}  # sizes that are no defaults
-    changes = {"n_steps": steps_of_two_episodes(adapter, len(PLAN))}
+    changes = {
+        "n_layers": most_layers(adapter),  # sizes that are no defaults
+        "n_steps": steps_of_two_episodes(adapter, len(PLAN)),
+    }
     scene = Scene(script=[PLAN], problem=12_345)  # every episode is the same
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        trial_if_offered(adapter, scene, wish, **changes) as trial,
-    ):
+    with tempfile.TemporaryDirectory() as folder, Trial(adapter, scene, **changes) as trial:
         trial.rollout()
         trial.learner.update()
         trial.learner.save(Path(folder))
         right = _go_on(trial)
-        with trial_if_offered(adapter, scene, wish, **changes) as loaded:
+        with Trial(adapter, scene, **changes) as loaded:
             loaded.learner.load(Path(folder))
             _require_equal(_go_on(loaded), right, "after it was loaded")
 

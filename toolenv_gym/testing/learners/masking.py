@@ -25,15 +25,14 @@ def check_masks_in_play(adapter: type[Learner]) -> None:
         if rollout.kept.masks is None:
             fail("the rollout keeps no masks, the update cannot use them")
         masks = np.array([step.mask for step in rollout.steps])
-        for row, step in enumerate(rollout.steps):
-            kept = rollout.column("masks")[row]
+        rows = zip(rollout.places, rollout.steps, rollout.column("masks"), strict=True)
+        for place, step, kept in rows:
             if not np.array_equal(kept, step.mask):
-                place = rollout.places()[row]
                 fail(f"{place} is kept with the mask {kept.astype(int)}, it was {step.mask * 1}")
             if not step.mask[step.action]:
-                fail(f"{rollout.places()[row]} played {step.action}, which its mask excludes")
+                fail(f"{place} played {step.action}, which its mask excludes")
         what = "the log-probability of an action, all that are admitted being equally probable,"
-        require_numbers(what, rollout.column("log_probs"), _uniform(masks), rollout.places())
+        require_numbers(what, rollout.column("log_probs"), _uniform(masks), rollout.places)
 
 
 def check_masks_in_update(adapter: type[Learner]) -> None:

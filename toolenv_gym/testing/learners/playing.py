@@ -34,15 +34,15 @@ def check_rows(adapter: type[Learner]) -> None:
 
 def require_rows(rollout: PlayedRollout) -> None:
     """Require that the observations, actions and starts kept are those that were played."""
-    steps, places = rollout.steps, rollout.places()
+    steps, places = rollout.steps, rollout.places
     seen = rollout.column("observations").reshape(len(steps), -1)
+    actions = rollout.column("actions")
     right = np.array([step.observation for step in steps])
     for row, step in enumerate(steps):
         if not np.array_equal(seen[row], right[row]):
             fail(f"{places[row]} is kept with the observation {seen[row]}, it was {right[row]}")
-        if rollout.column("actions")[row] != step.action:
-            action = rollout.column("actions")[row]
-            fail(f"{places[row]} is kept with the action {action}, it was {step.action}")
+        if actions[row] != step.action:
+            fail(f"{places[row]} is kept with the action {actions[row]}, it was {step.action}")
     starts = np.array([step.start for step in steps])
     require_numbers("starts", rollout.column("starts"), starts, places)
 
@@ -57,7 +57,7 @@ def check_autoreset_modes(adapter: type[Learner]) -> None:
             require_rows(rollout)
             _, returns = rollout.targets(gamma=0.9, gae_lambda=0.8)
             what = f"the target of the value in autoreset mode {mode.name}"
-            require_numbers(what, rollout.column("returns"), returns, rollout.places())
+            require_numbers(what, rollout.column("returns"), returns, rollout.places)
             require_played(trial, rollout, np.array([step.start for step in rollout.steps]))
             in_order_of(rollout, trial.learner.replay())
 
@@ -110,7 +110,7 @@ def check_episode_starts(adapter: type[Learner]) -> None:
     with Trial(adapter, scene, logit_scale=logit_scale(adapter), n_steps=64) as trial:
         rollout = trial.rollout()
         starts = np.flatnonzero([step.start for step in rollout.steps])
-        places = [rollout.places()[row] for row in starts]
+        places = [rollout.places[row] for row in starts]
         values = rollout.column("values")[starts]
         what = "the value of the first step of an episode, the same as of all others,"
         require_numbers(what, values, np.full_like(values, values[0]), places)
@@ -164,7 +164,7 @@ def require_played(trial: Trial, rollout: PlayedRollout, chosen: Mask) -> list[S
     """
     steps = trial.steps_of(rollout)
     actions = np.array([step.action for step in rollout.steps])
-    places = [place for place, is_chosen in zip(rollout.places(), chosen, strict=True) if is_chosen]
+    places = [place for place, is_chosen in zip(rollout.places, chosen, strict=True) if is_chosen]
     right = {
         "log-probability": log_probs_of(steps, actions),
         "value": np.array([float(np.ravel(step.values)[0]) for step in steps]),

@@ -1,5 +1,6 @@
 """Checks of what values and advantages are to be, against closed forms."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -50,19 +51,17 @@ def _require_targets(
 
     :param after: the value of what comes after an episode's last step
     """
-    right, known = [], []
+    right: list[float] = []  # NaN where the rollout ends in an episode: not known
     for steps in rollout.played:
-        following, ended = 0.0, False
-        targets: list[float] = []
+        following, targets = math.nan, []
         for step in reversed(steps):
             if step.terminated or step.truncated:
-                following, ended = after(step), True
+                following = after(step)
             following = step.reward + gamma * following
             targets.append(following)
-            known.append(ended)
-        right += targets[::-1]
-        known[len(known) - len(steps) :] = known[len(known) - len(steps) :][::-1]
-    places = [place for place, is_known in zip(rollout.places(), known, strict=True) if is_known]
+        right += reversed(targets)
+    known = ~np.isnan(right)
+    places = [place for place, is_known in zip(rollout.places, known, strict=True) if is_known]
     seen = rollout.column("returns")
     require_numbers(f"the target {what}", seen[known], np.array(right)[known], places)
 
@@ -74,7 +73,7 @@ def check_rollout_end(adapter: type[Learner]) -> None:
             rollout = trial.rollout()
             _, right = rollout.targets(GAMMA, 1.0)
             what = "the target of the value where the rollout ends in the middle of an episode"
-            require_numbers(what, rollout.column("returns"), right, rollout.places())
+            require_numbers(what, rollout.column("returns"), right, rollout.places)
 
 
 def check_advantages(adapter: type[Learner]) -> None:
@@ -83,4 +82,4 @@ def check_advantages(adapter: type[Learner]) -> None:
         for _ in range(2):
             rollout = trial.rollout()
             right, _ = rollout.targets(GAMMA, 0.8)
-            require_numbers("the advantage", rollout.column("advantages"), right, rollout.places())
+            require_numbers("the advantage", rollout.column("advantages"), right, rollout.places)

@@ -134,17 +134,17 @@ class Trial:
             fail(f"environment {row} of env_makers was played and made again, it must be made once")
         return made[-1]
 
-    def steps_alone(self, row: int) -> list[Step]:
+    def steps_alone(self, played: Sequence[PlayedStep]) -> list[Step]:
         """Step through all that was played in an environment, one observation at a time.
 
         The state is handed on within episodes and is None where they begin: no other episode, and
         no other environment, can have any part in it.
         """
         steps: list[Step] = []
-        for played in self._recorder(row).played:
-            states = None if played.start else steps[-1].states
-            masks = played.mask[np.newaxis] if self.setup.masks else None
-            steps.append(self.learner.step(played.observation[np.newaxis], states, masks))
+        for step in played:
+            states = None if step.start else steps[-1].states
+            masks = step.mask[np.newaxis] if self.setup.masks else None
+            steps.append(self.learner.step(step.observation[np.newaxis], states, masks))
         return steps
 
     def steps_without_state(self, rollout: "PlayedRollout") -> list[Step]:
@@ -160,7 +160,7 @@ class Trial:
         """Return the steps alone of the last rollout, in the order of its rows."""
         steps = []
         for row, played in enumerate(rollout.played):
-            alone = self.steps_alone(row)
+            alone = self.steps_alone(self._recorder(row).played)
             steps += alone[len(alone) - len(played) :]
         return steps
 
@@ -170,6 +170,9 @@ class PlayedRollout:
 
     :param played: what was recorded in each environment
     :raises FailureError: the learner kept other steps than were played
+
+    ``steps`` are all steps, environment by environment: the order of all that follows; ``places``
+    says of each where it is.
     """
 
     def __init__(
@@ -178,6 +181,12 @@ class PlayedRollout:
         self.setup = setup
         self.kept = rollout
         self.played = played
+        self.steps = [step for steps in played for step in steps]
+        self.places = [
+            f"step {place} of environment {row}"
+            for row, steps in enumerate(played)
+            for place in range(len(steps))
+        ]
         shape = (setup.n_steps, len(setup.env_makers))
         valid = np.ones(shape, dtype=np.bool_) if rollout.valid is None else rollout.valid
         self._rows = valid.T  # environment by environment
@@ -189,23 +198,10 @@ class PlayedRollout:
                     len(steps),
                 )
 
-    @property
-    def steps(self) -> list[PlayedStep]:
-        """All steps, environment by environment: the order of all that follows."""
-        return [step for steps in self.played for step in steps]
-
     def column(self, name: str) -> Array:
         """Return a field of the rollout, a row a step."""
         values = np.asarray(getattr(self.kept, name))
         return np.moveaxis(values, 0, 1)[self._rows]
-
-    def places(self) -> list[str]:
-        """Say of each step where it is."""
-        return [
-            f"step {place} of environment {row}"
-            for row, steps in enumerate(self.played)
-            for place in range(len(steps))
-        ]
 
     def targets(self, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:
         """Return advantages and returns in closed form: Schulman et al. 2016, equation 16.
@@ -282,7 +278,7 @@ def in_order_of(rollout: PlayedRollout, replay: Replay) -> Array:
     order = np.empty(len(old), dtype=np.int64)
     order[np.argsort(played, kind="stable")] = np.argsort(old, kind="stable")
     what = "the log-probability that the update holds for the one that was played"
-    require_numbers(what, old[order], played, rollout.places())
+    require_numbers(what, old[order], played, rollout.places)
     return order
 
 
@@ -303,23 +299,18 @@ def logit_scale(adapter: type[Learner], masks: bool = False, n_layers: int = 1) 
 
 
 @functools.cache
+def offers(adapter: type[Learner], **changes: Any) -> bool:
+    """Tell whether a learner can have a changed setup."""
+    try:
+        with Trial(adapter, Scene(), **changes):
+            return True
+    except NotOfferedError:
+        return False
+
+
 def most_layers(adapter: type[Learner]) -> int:
     """Return 2, or 1 if the learner has no more."""
-    try:
-        with Trial(adapter, Scene(), n_layers=2):
-            return 2
-    except NotOfferedError:
-        return 1
-
-
-def trial_if_offered(
-    adapter: type[Learner], scene: Scene, wish: dict[str, Any], **changes: Any
-) -> Trial:
-    """Return a trial with changes that are wished for, or without them if the learner has not."""
-    try:
-        return Trial(adapter, scene, **changes, **wish)
-    except NotOfferedError:
-        return Trial(adapter, scene, **changes)
+    return 2 if offers(adapter, n_layers=2) else 1
 
 
 def steps_of_two_episodes(adapter: type[Learner], length: int) -> int:

@@ -1,19 +1,22 @@
 """Checks of the update: what it replays, and what it averages."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from toolenv_gym.testing.learners.adapter import Learner
 from toolenv_gym.testing.learners.playing import SCRIPT
 from toolenv_gym.testing.learners.recording import value_of_token
 from toolenv_gym.testing.learners.trials import (
+    TOLERANCE,
     NumberError,
     Scene,
     Trial,
     in_order_of,
     log_probs_of,
     logit_scale,
+    offers,
     require_numbers,
-    trial_if_offered,
 )
 
 
@@ -34,11 +37,12 @@ def check_replayed_layers(adapter: type[Learner]) -> None:
     _require_replayed(adapter, n_layers=2, batch_size=64)
 
 
-def _require_replayed(adapter: type[Learner], script: object = None, **changes: int) -> None:
+def _require_replayed(
+    adapter: type[Learner], script: Sequence[Sequence[int]] | None = None, **changes: int
+) -> None:
     """Require that two rollouts, of which one cuts an episode, are replayed as they were played."""
     scale = logit_scale(adapter, n_layers=changes.get("n_layers", 1))
-    scene = Scene(script=script)  # type: ignore[arg-type]
-    with Trial(adapter, scene, logit_scale=scale, **changes) as trial:
+    with Trial(adapter, Scene(script=script), logit_scale=scale, **changes) as trial:
         for _ in range(2):
             rollout = trial.rollout()
             replay = trial.learner.replay()
@@ -46,12 +50,12 @@ def _require_replayed(adapter: type[Learner], script: object = None, **changes: 
             actions = np.array([step.action for step in rollout.steps])
             right = log_probs_of(trial.steps_of(rollout), actions)
             what = "the log-probability that the update computes of an action"
-            require_numbers(what, np.asarray(replay.log_probs)[order], right, rollout.places())
+            require_numbers(what, np.asarray(replay.log_probs)[order], right, rollout.places)
 
 
 def check_padding_in_entropy(adapter: type[Learner]) -> None:
-    wish = {"masks": True}  # padding admits other numbers of actions
-    with trial_if_offered(adapter, Scene(script=SCRIPT), wish, logit_scale=0.0) as trial:
+    masks = offers(adapter, masks=True)  # padding admits other numbers of actions
+    with Trial(adapter, Scene(script=SCRIPT), masks=masks, logit_scale=0.0) as trial:
         rollout = trial.rollout()
         right = float(np.mean([np.log(trial.n_admitted(step)) for step in rollout.steps]))
         _require_number("the mean entropy", trial.learner.replay().entropy, right)
@@ -88,5 +92,5 @@ def check_normalized_advantages(adapter: type[Learner]) -> None:
 
 
 def _require_number(what: str, seen: float, right: float) -> None:
-    if not abs(seen - right) <= 1e-4 * max(1.0, abs(right)):
+    if not abs(seen - right) <= TOLERANCE * max(1.0, abs(right)):
         raise NumberError(what, float(seen), float(right))
