@@ -27,7 +27,8 @@ FORMAT = 1
 OVER = 255  # in place of tokens after the end of an episode
 BATCH = 100_000  # problems replayed at once: bounds the memory
 
-_FIELDS = ("format", "env", "stage", "max_steps", "shaping", "reveal", "split", "tokens", "digest")
+_OF_TASK = ("stage", "max_steps", "shaping", "reveal", "split")
+_FIELDS = ("format", "env", *_OF_TASK, "tokens", "digest")
 
 
 class Result(NamedTuple):
@@ -94,10 +95,10 @@ def read_result(path: str | Path) -> Result:
     fields = _read_fields(Path(path))
     if fields["format"] != FORMAT:
         raise ValueError(f"format must be {FORMAT}, got {fields['format']}")
-    env, names = fields["env"].item(), ("stage", "max_steps", "shaping", "reveal", "split")
+    env = fields["env"].item()
     if env not in WORLDS:
         raise ValueError(f"env must be {' or '.join(WORLDS)}, got {env!r}")
-    task = Task(WORLDS[env], **{name: fields[name].item() for name in names})
+    task = Task(WORLDS[env], **{name: fields[name].item() for name in _OF_TASK})
     tokens = fields["tokens"]
     if tokens.dtype != np.uint8:
         raise ValueError(f"tokens must be uint8, got {tokens.dtype}")
@@ -145,8 +146,9 @@ def _digest(task: Task, tokens: npt.NDArray[np.uint8]) -> str:
 
 def _read_fields(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with path.open("rb") as opened, zipfile.ZipFile(opened) as archive:
-            archive.testzip()
+        with path.open("rb") as opened:
+            if not zipfile.is_zipfile(opened):
+                raise zipfile.BadZipFile
             opened.seek(0)
             with np.load(opened, allow_pickle=False) as file:
                 fields = {name: file[name] for name in file.files}
