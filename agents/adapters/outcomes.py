@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from agents.common.files import Row
+from agents.common.tables import markdown_table
 
+HEADING = """# What came of each check
+
+✓ passed, – not applicable. An error is one that the library raised.
+
+"""
 SIGNS = {"passed": "✓", "failed": "**failed**", "error": "**error**", "not applicable": "–"}
 
 
@@ -16,15 +22,8 @@ def outcomes_markdown(rows: Sequence[Row]) -> str:
     learners = list(dict.fromkeys((str(row["learner"]), str(row["library"])) for row in rows))
     checks = list(dict.fromkeys(str(row["check"]) for row in rows))
     outcomes = {(row["learner"], row["check"]): str(row["outcome"]) for row in rows}
+    header = ["check", *(f"{name} ({library})" for name, library in learners)]
     lines = [
-        "# What came of each check",
-        "",
-        "✓ passed, – not applicable. An error is one that the library raised.",
-        "",
-        "| check | " + " | ".join(f"{name} ({library})" for name, library in learners) + " |",
-        "|---" * (1 + len(learners)) + "|",
+        [check, *(SIGNS[outcomes[learner, check]] for learner, _ in learners)] for check in checks
     ]
-    for check in checks:
-        signs = [SIGNS[outcomes[learner, check]] for learner, _ in learners]
-        lines.append(f"| {check} | " + " | ".join(signs) + " |")
-    return "\n".join(lines) + "\n"
+    return HEADING + markdown_table(header, lines)

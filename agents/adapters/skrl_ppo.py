@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import gymnasium as gym
 import numpy as np
@@ -152,7 +153,7 @@ class SkrlPPO(Learner):
         agent = self.agent
         agent._track_rewards.clear()
         agent._track_timesteps.clear()
-        with _replaced(agent, "update", self._compute_returns):
+        with mock.patch.object(agent, "update", self._compute_returns):
             self.trainer.train()
         kept = {
             name: agent.memory.get_tensor_by_name(name).squeeze(-1).numpy().copy()
@@ -182,7 +183,7 @@ class SkrlPPO(Learner):
 
     def _compute_returns(self, **times: int) -> None:
         """Run the library's update without a minibatch: it computes returns and learns nothing."""
-        with _replaced(self.agent.memory, "sample_all", lambda *_, **__: []):
+        with mock.patch.object(self.agent.memory, "sample_all", return_value=[]):
             type(self.agent).update(self.agent, **times)
 
     def update(self) -> None:
@@ -227,7 +228,10 @@ class SkrlPPO(Learner):
                 log_probs.append(outputs["log_prob"].detach())
             return actions, outputs
 
-        with _replaced(memory, "sample_all", noting_sample), _replaced(policy, "act", noting_act):
+        with (
+            mock.patch.object(memory, "sample_all", noting_sample),
+            mock.patch.object(policy, "act", noting_act),
+        ):
             yield batches, log_probs
 
     def step(self, observations: Any, states: Any, masks: Any) -> Step:
@@ -272,16 +276,6 @@ class SkrlSeparatePPO(SkrlPPO):
     """skrl's PPO_RNN with an LSTM for the policy and one for the value."""
 
     shared = False
-
-
-@contextmanager
-def _replaced(thing: Any, name: str, function: Any) -> Iterator[None]:
-    """Have an object another method for a while."""
-    setattr(thing, name, function)
-    try:
-        yield
-    finally:
-        delattr(thing, name)
 
 
 @contextmanager

@@ -4,11 +4,13 @@ What an update computes is noted while the library's own ``train()`` runs, with 
 0, and not computed a second time.
 """
 
+import abc
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import gymnasium as gym
 import numpy as np
@@ -39,6 +41,7 @@ class StableBaselinesLearner(Learner):
     """What the adapters of on-policy algorithms have in common."""
 
     masked: ClassVar[bool] = False
+    evaluate_policy: ClassVar[Any] = staticmethod(evaluate_plain)
 
     def __init__(self, setup: Setup) -> None:
         if setup.masks and not self.masked:
@@ -57,8 +60,8 @@ class StableBaselinesLearner(Learner):
     def make_env(self) -> VecEnv:
         return DummyVecEnv([_monitored(make) for make in self.setup.env_makers])
 
-    def make_model(self) -> BaseAlgorithm:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def make_model(self) -> BaseAlgorithm: ...
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -104,7 +107,7 @@ class StableBaselinesLearner(Learner):
 
     @property
     def masking_kwargs(self) -> dict[str, Any]:
-        """What collecting and training have to be told of masks."""
+        """What collecting and evaluating have to be told of masks."""
         return {}
 
     def update(self) -> None:
@@ -142,11 +145,11 @@ class StableBaselinesLearner(Learner):
             notes.append((old, evaluation[1][there], self.normalized(advantages)))
             return evaluation
 
-        buffer.get, policy.evaluate_actions = noting_get, noting_evaluate
-        try:
+        with (
+            mock.patch.object(buffer, "get", noting_get),
+            mock.patch.object(policy, "evaluate_actions", noting_evaluate),
+        ):
             yield notes
-        finally:
-            buffer.get, policy.evaluate_actions = get, evaluate_actions
 
     def normalized(self, advantages: th.Tensor) -> th.Tensor:
         """Return advantages as ``train()`` normalizes them, in lines that cannot be reached."""
@@ -163,9 +166,10 @@ class StableBaselinesLearner(Learner):
         return actions, states
 
     def evaluate(self, env: gym.Env[Any, Any], n_episodes: int) -> float:
-        mean, _ = evaluate_plain(self.model, env, n_episodes, warn=False)
-        assert isinstance(mean, float)
-        return mean
+        mean, _ = self.evaluate_policy(
+            self.model, env, n_episodes, warn=False, **self.masking_kwargs
+        )
+        return float(mean)
 
     def seed(self, seed: int) -> None:
         set_random_seed(seed)
@@ -186,6 +190,7 @@ class ContribMaskablePPO(StableBaselinesLearner):
 
     recurrent = False
     masked = True
+    evaluate_policy = staticmethod(evaluate_maskable)
 
     def make_model(self) -> BaseAlgorithm:
         if self.setup.n_layers > 1:
@@ -204,13 +209,6 @@ class ContribMaskablePPO(StableBaselinesLearner):
             logits = policy.get_distribution(obs, masks).distribution.logits
             values = policy.predict_values(obs)
         return Step(logits.log_softmax(-1).numpy(), values.flatten().numpy(), None)
-
-    def evaluate(self, env: gym.Env[Any, Any], n_episodes: int) -> float:
-        mean, _ = evaluate_maskable(
-            self.model, env, n_episodes, warn=False, use_masking=self.setup.masks
-        )
-        assert isinstance(mean, float)
-        return mean
 
 
 class ContribRecurrentPPO(StableBaselinesLearner):
@@ -253,6 +251,7 @@ class LstmPPO(ContribRecurrentPPO):
     """Our MaskableRecurrentPPO with sb3-contrib's LSTM policy."""
 
     masked = True
+    evaluate_policy = staticmethod(evaluate_policy)
     algorithm: ClassVar[type[MaskableRecurrentPPO]] = MaskableRecurrentPPO
 
     def make_env(self) -> VecEnv:
@@ -281,16 +280,8 @@ class LstmPPO(ContribRecurrentPPO):
             notes.append((batch.old_log_prob, log_probs, self.normalized(batch.advantages)))
             return compute_loss(batch, *args)
 
-        self.model._loss = noting_loss
-        try:
+        with mock.patch.object(self.model, "_loss", noting_loss):
             yield notes
-        finally:
-            del self.model._loss
-
-    def evaluate(self, env: gym.Env[Any, Any], n_episodes: int) -> float:
-        mean, _ = evaluate_policy(self.model, env, n_episodes, warn=False)
-        assert isinstance(mean, float)
-        return mean
 
 
 class GruPPO(LstmPPO):

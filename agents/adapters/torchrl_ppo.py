@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import gymnasium as gym
 import numpy as np
@@ -229,12 +230,11 @@ class TorchRLPPO(Learner):
             notes[2].append(advantage.flatten())
             return advantage
 
-        loss._get_cur_log_prob = noting_log_prob
-        loss._maybe_normalize_advantage = noting_normalize
-        try:
+        with (
+            mock.patch.object(loss, "_get_cur_log_prob", noting_log_prob),
+            mock.patch.object(loss, "_maybe_normalize_advantage", noting_normalize),
+        ):
             yield notes
-        finally:
-            del loss._get_cur_log_prob, loss._maybe_normalize_advantage
 
     def step(self, observations: Any, states: Any, masks: Any) -> Step:
         seen = self._seen(observations, states, masks)
@@ -287,7 +287,7 @@ class TorchRLPPO(Learner):
         th.save(states, folder / "learner.pt")
 
     def load(self, folder: Path) -> None:
-        states = th.load(folder / "learner.pt", weights_only=False)
+        states = th.load(folder / "learner.pt", weights_only=True)
         self.loss.load_state_dict(states["loss"])
         self.optimizer.load_state_dict(states["optimizer"])
 
