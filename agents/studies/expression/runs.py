@@ -119,10 +119,11 @@ def intervene(policy: GruActorCriticPolicy, task: Task) -> Iterator[Row]:
     without_register = oracle.best_returns(task, TOOLS_WITHOUT_REGISTER, numbers) == 1
     by_operators = best_by_operators(task, numbers)
     untouched = play(policy, task, rounds)
+    others = numbers[givers(rounds)]
     cases = {"untouched": UNTOUCHED} | SHOWING | {MASKED: WITHOUT_REGISTER}
     for name, intervention in cases.items():
-        episodes = play(policy, task, rounds, intervention)
-        others = numbers[givers(rounds)]
+        touched = intervention is not UNTOUCHED
+        episodes = play(policy, task, rounds, intervention) if touched else untouched
         shown = intervention.show(numbers, others, task.problems_per_template)
         expected = plans_of(task, shown)
         masked = name == MASKED
