@@ -19,7 +19,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from agents.common.files import write_rows, write_text
 from agents.common.interrupts import StopOnSignal
 from agents.toolarith.curriculum import Curriculum
-from agents.toolarith.evaluation import evaluation_tasks, greedy_episodes
+from agents.toolarith.evaluation import greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
 from agents.toolarith.figures import evaluations_of, save_curves
 from agents.toolarith.model_files import saved_timesteps
@@ -93,7 +93,7 @@ def say(text: str) -> None:
 def report(model: BaseAlgorithm, run: Run) -> None:
     """Evaluate the trained agent; write, draw and print scores and some episodes."""
     settings = run.settings
-    tasks = evaluation_tasks(settings.rules, settings.stages, settings.split, settings.shown)
+    tasks = settings.evaluation_tasks
     scores = score_each(model, tasks, settings.masked)
     trained = {
         "env": settings.env,

@@ -1,5 +1,7 @@
 """The learners that train on the world out of the box, and their settings for it."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -176,9 +178,42 @@ NETWORKS = {
 }
 
 
+# What learners are made with that no number can stand for, or that is set in another way.
+_NOT_HYPERPARAMS = {
+    "policy",
+    "env",
+    "seed",
+    "device",
+    "verbose",
+    "use_masking",
+    "policy_kwargs",
+    "tensorboard_log",
+    "_init_setup_model",
+    "rollout_buffer_class",
+    "rollout_buffer_kwargs",
+    "replay_buffer_class",
+    "replay_buffer_kwargs",
+    "optimize_memory_usage",
+    "use_sde",
+    "sde_sample_freq",
+    "stats_window_size",
+    "monitor_wrapper",
+}
+
+
 def knows_masks(algo: str) -> bool:
     """Tell whether a learner can use action masks."""
     return issubclass(ALGORITHMS[algo].model_class, MaskableRecurrentPPO | MaskablePPO)
+
+
+def check_hyperparams(algo: str, hyperparams: Mapping[str, int | float]) -> None:
+    """Raise a ValueError that names what is no hyperparameter of a learner."""
+    own = inspect.signature(ALGORITHMS[algo].model_class).parameters
+    known = sorted(own.keys() - _NOT_HYPERPARAMS)
+    if unknown := sorted(hyperparams.keys() - known):
+        raise ValueError(
+            f"{algo} has no hyperparameters {', '.join(unknown)}: it has {', '.join(known)}"
+        )
 
 
 def make_training_env(
@@ -191,11 +226,13 @@ def make_training_env(
     history: int | None = None,
     reveal: str = "always",
     split: str = "all",
+    max_steps: int | None = None,
 ) -> VecEnv:
     """Return the vector environment that an algorithm trains in.
 
     :param shaping: None for the world's own
     :param history: see :class:`Sizes`; None for the algorithm's own
+    :param max_steps: None for the world's own
     """
     rules = worlds.WORLDS[env_id]
     shaping = rules.SHAPING if shaping is None else shaping
@@ -207,6 +244,7 @@ def make_training_env(
             reveal,
             split,
             stage=stage,
+            max_steps=max_steps,
             autoreset_mode=AutoresetMode.SAME_STEP,
         )
     )
@@ -225,21 +263,25 @@ def make_model(
     device: str,
     use_masking: bool = False,
     network: str = "published",
+    hyperparams: Mapping[str, int | float] | None = None,
 ) -> BaseAlgorithm:
     """Return a new model with the settings of :data:`ALGORITHMS`.
 
     :param use_masking: whether it uses action masks, for those with a choice
     :param network: one of :data:`NETWORKS`, for those with a choice
+    :param hyperparams: settings of the learner's class that take the place of these
     """
     algorithm = ALGORITHMS[algo]
     policy_class, settings = algorithm.policy_class, dict(algorithm.settings)
-    if algorithm.minibatches:
-        settings["batch_size"] = settings["n_steps"] * env.num_envs // algorithm.minibatches
     if policy_class is None:
         chosen = NETWORKS[network]
         policy_class = chosen.policy_class
         settings |= chosen.settings.get(algo, {})
         settings["policy_kwargs"] = settings.get("policy_kwargs", {}) | chosen.policy_kwargs
+    settings |= hyperparams or {}
+    if algorithm.minibatches:
+        rollout = settings["n_steps"] * env.num_envs
+        settings.setdefault("batch_size", rollout // algorithm.minibatches)
     if issubclass(algorithm.model_class, MaskableRecurrentPPO):
         settings["use_masking"] = use_masking
     return algorithm.model_class(policy_class, env, seed=seed, device=device, **settings)

@@ -17,8 +17,7 @@ from toolenv_gym import oracle
 from toolenv_gym.observation import PREVIOUS, observation_space
 from toolenv_gym.oracle import Task
 from toolenv_gym.problems import played_count, problem_batches
-from toolenv_gym.rules import Rules, World
-from toolenv_gym.starts import split_templates
+from toolenv_gym.rules import World
 
 BATCH = 20_000  # episodes played side by side: bounds the memory
 
@@ -94,24 +93,6 @@ class Score:
             "success_rate": self.success_rate,
             "reached_target_rate": self.reached_target_rate,
         }
-
-
-def evaluation_tasks(
-    rules: Rules, stages: Iterable[int], split: str = "all", reveal: str = "always"
-) -> list[Task]:
-    """Return what shows how far an agent gets: all that it was trained on, and what was held out.
-
-    :param rules: those of the world
-    :param stages: those that it was trained on
-    :param split: the templates that it was trained on. With ``"train"`` the tasks of the split
-        ``"test"`` follow, of all stages that have templates in it, trained on or not
-    """
-    trained = [(split, stage) for stage in sorted(set(stages))]
-    held_out = []
-    if split == "train":
-        every = range(rules.N_STAGES)
-        held_out = [("test", stage) for stage in every if split_templates(rules, "test", stage)]
-    return [Task(rules, stage, reveal=reveal, split=part) for part, stage in trained + held_out]
 
 
 def greedy_episodes(

@@ -162,7 +162,7 @@ def _saved_names() -> list[str]:
     return [name for name in names if name not in _NOT_SAVED]
 
 
-def _to_save(settings: TrainSettings) -> dict[str, Any]:
+def to_save(settings: TrainSettings) -> dict[str, Any]:
     """Return settings as they are saved: with what is in force where nothing was asked for."""
     return {name: getattr(settings, name) for name in _saved_names()} | settings.in_force
 
@@ -187,8 +187,8 @@ def _settings_of(saved: Any) -> TrainSettings:
 
 
 def _check_unchanged(asked: TrainSettings, own: Run) -> None:
-    kept_settings = _to_save(own.settings)
-    for name, given in _to_save(asked).items():
+    kept_settings = to_save(own.settings)
+    for name, given in to_save(asked).items():
         kept = kept_settings[name]
         if given != kept and name not in _CHANGEABLE:
             raise ValueError(f"the run in {own.folder} has {name} {kept}, not {given}")
@@ -252,7 +252,7 @@ def _run_in(folder: Path, settings: TrainSettings) -> Iterator[None]:
         )
     for half_written in folder.glob("*.partial.*"):  # by a killed process
         half_written.unlink()
-    write_text(file, f"{json.dumps(_to_save(settings), indent=2)}\n")
+    write_text(file, f"{json.dumps(to_save(settings), indent=2)}\n")
     try:
         yield
     except BaseException:

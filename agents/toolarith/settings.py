@@ -1,16 +1,18 @@
 """What can be asked for of a training run."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from agents.common.devices import check_device
-from agents.toolarith.algorithms import ALGORITHMS, Sizes, knows_masks
+from agents.toolarith.algorithms import ALGORITHMS, Sizes, check_hyperparams, knows_masks
 from toolenv_gym import worlds
-from toolenv_gym.arguments import check_reveal, check_shaping, check_stages
+from toolenv_gym.arguments import check_max_steps, check_reveal, check_shaping, check_stages
+from toolenv_gym.guidance import longest_plan
 from toolenv_gym.oracle import Task
 from toolenv_gym.rules import Rules
+from toolenv_gym.starts import split_templates
 
 SEEDS = 2**32  # as many as NumPy's global generator takes
 
@@ -101,6 +103,8 @@ class TrainSettings:
     shaping: float | None = None
     """weight of the milestones in the reward of training. By default 0.2; ToolArithExpression-v0
     has none"""
+    max_steps: int | None = None
+    """tokens that an episode may have. By default the world's: 7, in ToolArithExpression-v0 12"""
     masks: bool = False
     """admit only tokens that have an effect, in training and evaluation (maskable_ppo: unless it is
     guided)"""
@@ -109,6 +113,9 @@ class TrainSettings:
     256 for the others"""
     total_timesteps: int | None = None
     """environment steps to train for, all environments together. By default 500,000"""
+    hyperparams: dict[str, int | float] = field(default_factory=dict)
+    """settings of the learner's class by their names there, in place of its defaults here:
+    --hyperparams learning_rate 0.0005 n_steps 16"""
     seed: int = 0
     """of the network, the problems and the actions"""
     device: str = "auto"
@@ -138,6 +145,8 @@ class TrainSettings:
         check_reveal(self.rules, self.shown)
         if self.shaping is not None:
             check_shaping(self.rules, self.shaping)
+        check_max_steps(self.rules, self.budget)
+        check_hyperparams(self.algo, self.hyperparams)
         own_policy = ALGORITHMS[self.algo].policy_class is not None
         if self.policy is not None and own_policy:
             raise ValueError(f"{self.algo} has a network of its own: leave out --policy")
@@ -147,6 +156,11 @@ class TrainSettings:
             raise ValueError(
                 f"{self.algo} knows no masks: for a guided curriculum or --masks take "
                 "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
+            )
+        if self.schedule == "guided" and self.budget < longest_plan(self.rules, self.stages):
+            raise ValueError(
+                f"max_steps must be at least {longest_plan(self.rules, self.stages)}, the longest "
+                f"plan, for a guided curriculum, got {self.budget}: else --curriculum mixed"
             )
         if self.curriculum == "published" and self.stages != (0, 1, 2):
             raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stages}")
@@ -189,6 +203,11 @@ class TrainSettings:
         return DEFAULTS[self.env].split
 
     @property
+    def budget(self) -> int:
+        """The tokens that an episode may have: as asked for, or the world's."""
+        return self.rules.MAX_STEPS if self.max_steps is None else self.max_steps
+
+    @property
     def network(self) -> NetworkName:
         """The network asked for, or the one for what the world reveals."""
         return self.policy or DEFAULTS[self.env].networks[self.shown]
@@ -197,8 +216,23 @@ class TrainSettings:
     def tasks(self) -> list[Task]:
         """What it is evaluated on, a task a stage: the templates that are trained on."""
         return [
-            Task(self.rules, stage, reveal=self.shown, split=self.split)
+            Task(self.rules, stage, self.max_steps, reveal=self.shown, split=self.split)
             for stage in sorted(set(self.stages))
+        ]
+
+    @property
+    def evaluation_tasks(self) -> list[Task]:
+        """What shows how far it gets: all that it is trained on, and what is held out.
+
+        Where the split ``"train"`` is trained on, the tasks of the split ``"test"`` follow, of all
+        stages that have templates in it, trained on or not.
+        """
+        if self.split != "train":
+            return self.tasks
+        stages = [s for s in range(self.rules.N_STAGES) if split_templates(self.rules, "test", s)]
+        return self.tasks + [
+            Task(self.rules, stage, self.max_steps, reveal=self.shown, split="test")
+            for stage in stages
         ]
 
     @property
@@ -220,6 +254,7 @@ class TrainSettings:
             "reveal": self.shown,
             "policy": self.network if reads_any else None,
             "shaping": self.rules.SHAPING if self.shaping is None else self.shaping,
+            "max_steps": self.budget,
             **self.sizes._asdict(),
         }
 

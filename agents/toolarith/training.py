@@ -53,10 +53,17 @@ def prepare(run: Run) -> BaseAlgorithm:
         sizes.history,
         settings.shown,
         settings.split,
+        settings.max_steps,
     )
     use_masking = settings.masks or settings.schedule == "guided"
     model = make_model(
-        settings.algo, env, settings.seed, settings.device, use_masking, settings.network
+        settings.algo,
+        env,
+        settings.seed,
+        settings.device,
+        use_masking,
+        settings.network,
+        settings.hyperparams,
     )
     curriculum = _curriculum(settings)
     if run.checkpoint.exists():

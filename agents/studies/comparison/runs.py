@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from agents.common.files import Row
 from agents.common.parallel import run_missing
-from agents.toolarith.evaluation import evaluate, evaluation_tasks
+from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import holds_run, open_run
 from agents.toolarith.settings import TrainSettings, WorldName
 from agents.toolarith.training import train
@@ -99,7 +99,7 @@ def run(env: WorldName, folder: Path, job: Job) -> list[Row]:
     with open_run(settings) as training:
         model = train(training, progress_bar=False)
     seconds = round(time.process_time() - start, 1)
-    tasks = evaluation_tasks(settings.rules, settings.stages, settings.split, settings.shown)
+    tasks = settings.evaluation_tasks
     scores = [evaluate(model, task, comparison.problems, settings.masked).row for task in tasks]
     evaluations = training.read_evaluations()
     return [

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from agents.toolarith.algorithms import make_model, make_training_env
-from agents.toolarith.evaluation import evaluate, evaluation_tasks, greedy_episodes
+from agents.toolarith.evaluation import evaluate, greedy_episodes
 from agents.toolarith.explanation import explain_episodes, sample_problems
+from agents.toolarith.settings import TrainSettings
 from toolenv_gym import worlds
 from toolenv_gym.observation import observation_space
 from toolenv_gym.oracle import Task
@@ -138,14 +139,17 @@ def test_problems_may_lie_outside_the_split():
 
 
 def test_what_an_agent_is_evaluated_on():
-    tasks = evaluation_tasks(expression, (1, 0, 3, 2), "train", "ahead")
+    def tasks_of(world, stages, reveal):
+        settings = TrainSettings(env=f"ToolArith{world}-v0", stage=stages, reveal=reveal)
+        return settings.evaluation_tasks
+
+    tasks = tasks_of("Expression", (1, 0, 3, 2), "ahead")
     assert [(task.stage, task.split) for task in tasks] == [
         *((stage, "train") for stage in (0, 1, 2, 3)),
         *((stage, "test") for stage in (2, 3, 4, 5)),
     ]
     assert {task.reveal for task in tasks} == {"ahead"}
-    assert evaluation_tasks(expression, (2, 2)) == [Task(expression, 2)]
-    assert evaluation_tasks(worlds.memory, (2, 0), reveal="once") == [
+    assert tasks_of("Memory", (2, 0, 2), "once") == [
         Task(worlds.memory, stage, reveal="once") for stage in (0, 2)
     ]
 
