@@ -1,0 +1,1 @@
+"""The benchmark: learners on tasks, with exact anchors, many seeds, and privileges as columns."""

@@ -1,0 +1,193 @@
+"""One run of the benchmark: training, evaluation on the way and at the end, and its rows."""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch as th
+
+from agents.common.files import Row
+from agents.published import a2c
+from agents.studies.benchmark.grid import (
+    EVALUATE_EVERY,
+    LEARNERS,
+    PUBLISHED_A2C,
+    TASKS,
+    BenchmarkTask,
+    Hyperparams,
+    Job,
+)
+from agents.toolarith.algorithms import ALGORITHMS
+from agents.toolarith.evaluation import evaluate
+from agents.toolarith.runs import open_run, to_save
+from agents.toolarith.training import train
+from toolenv_gym.oracle import Task
+
+PROBLEMS = 5_000  # a stage of expressions, at the end; those of five digits are played whole
+ROOT = Path(__file__).parents[3]
+
+
+class Result(NamedTuple):
+    """What a run came to.
+
+    :param rows: a row a checkpoint, stage and split
+    :param templates: a row a template at the end, for worlds that have several
+    """
+
+    rows: list[Row]
+    templates: list[Row]
+
+
+def definition(job: Job, hyperparams: Hyperparams) -> str:
+    """Return a fingerprint of all that a run is defined by: rows of two must not be mixed."""
+    task, learner = TASKS[job.task], LEARNERS[job.learner]
+    if learner.algo == PUBLISHED_A2C:
+        asked: Any = [_published_settings(task, job.seed, hyperparams).__dict__, task.steps]
+    else:
+        asked = to_save(learner.settings(task, seed=job.seed, hyperparams=hyperparams))
+    text = json.dumps([asked, EVALUATE_EVERY, PROBLEMS], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run(folder: Path, hyperparams: Hyperparams, job: Job) -> Result:
+    """Train and evaluate.
+
+    ``cpu_seconds`` are of the processor, for training and evaluation; a killed run is begun anew.
+
+    :param folder: the run has a folder of its own in it while it lasts
+    :param hyperparams: of the learner, where they are not its defaults
+    """
+    start = time.process_time()
+    trained = _run_published if LEARNERS[job.learner].algo == PUBLISHED_A2C else _run_settings
+    scores, templates = trained(folder, hyperparams, job)
+    facts = _facts(job, hyperparams) | {"cpu_seconds": round(time.process_time() - start, 1)}
+    return Result(
+        [facts | row for row in scores],
+        [job._asdict() | row for row in templates],
+    )
+
+
+def _run_settings(folder: Path, hyperparams: Hyperparams, job: Job) -> tuple[list[Row], list[Row]]:
+    out = folder / f"{job.tuning}_{job.task}_{job.learner}_{job.seed}".replace(" ", "_")
+    settings = LEARNERS[job.learner].settings(
+        TASKS[job.task], seed=job.seed, hyperparams=hyperparams, out=out
+    )
+    shutil.rmtree(out, ignore_errors=True)
+    with open_run(settings) as training:
+        model = train(training, progress_bar=False)
+    of_stage = {task.stage: task for task in settings.tasks}
+    rows = [
+        _score_row(of_stage[row["stage"]], row["timesteps"], row["mean_return"], row)
+        for row in training.read_evaluations()
+        if row["timesteps"] < model.num_timesteps
+    ]
+    templates = []
+    for task in settings.evaluation_tasks:
+        problems = PROBLEMS if len(task.templates) > 1 else None
+        score = evaluate(model, task, problems, settings.masked)
+        rows.append(_score_row(task, model.num_timesteps, score.mean_return, score.row))
+        if len(task.templates) > 1:
+            templates += [
+                {"stage": task.stage, "split": task.split, "template": template, "success": rate}
+                for template, rate in score.success_by_template.items()
+            ]
+    shutil.rmtree(out)
+    return rows, templates
+
+
+def _run_published(folder: Path, hyperparams: Hyperparams, job: Job) -> tuple[list[Row], list[Row]]:
+    """Run the from-scratch A2C, whose sequences have six steps whether or not they answer."""
+    (task,) = TASKS[job.task].trained
+    settings = _published_settings(TASKS[job.task], job.seed, hyperparams)
+    every = EVALUATE_EVERY // (settings.batch_size * a2c.PUBLISHED_STEPS)
+    th.set_num_threads(1)
+    program = a2c.PublishedA2C(settings)
+    rows = []
+    while program.updates < settings.updates:
+        program.update()
+        if program.updates % every == 0 or program.updates == settings.updates:
+            _, outcomes = program.greedy(_every_problem(task))
+            steps = program.updates * settings.batch_size * a2c.PUBLISHED_STEPS
+            mean_return, success = float(outcomes.returns.mean()), float(outcomes.success.mean())
+            found = {"problems": task.n_problems, "success_rate": success}
+            rows.append(_score_row(task, steps, mean_return, found))
+    return rows, []
+
+
+def _published_settings(task: BenchmarkTask, seed: int, hyperparams: Hyperparams) -> a2c.Settings:
+    changed: dict[str, Any] = {"batch_size": a2c.Settings.batch_size} | hyperparams
+    updates = task.steps // (changed["batch_size"] * a2c.PUBLISHED_STEPS)
+    described = task.env == "ToolArithMemory-v0"
+    return a2c.Settings(seed=seed, updates=updates, described_rules=described, **changed)
+
+
+def _every_problem(task: Task) -> a2c.Problems:
+    """Return all problems of a stage of five digits; those that it does not use are 0."""
+    numbers = np.arange(task.n_problems) * 10 ** (2 - task.stage)
+    digits = numbers[:, np.newaxis] // 10 ** np.arange(4, -1, -1) % 10
+    return a2c.Problems(digits, np.full(len(digits), task.stage))
+
+
+def _score_row(task: Task, steps: int, mean_return: float, score: Row) -> Row:
+    return {
+        "steps": steps,
+        "stage": task.stage,
+        "split": task.split,
+        "problems": score["problems"],
+        "mean_return": mean_return,
+        "success": score["success_rate"],
+    }
+
+
+def _facts(job: Job, hyperparams: Hyperparams) -> Row:
+    """Return what all rows of a run have: what it is, its privileges, and where it was run."""
+    task, learner = TASKS[job.task], LEARNERS[job.learner]
+    published = learner.algo == PUBLISHED_A2C
+    return job._asdict() | {
+        "definition": definition(job, hyperparams),
+        "algo": learner.algo,
+        "library": "" if published else _library(learner.algo),
+        "memory": learner.memory,
+        "masks": learner.masks,
+        "curriculum": learner.curriculum,
+        "shaping": task.rules.SHAPING,
+        "reveal": task.reveal,
+        "commit": _commit(),
+        "lock": hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12],
+        "machine": _machine(),
+    }
+
+
+def _library(algo: str) -> str:
+    """Return the library of a learner with its version; for ours, the one that it is built on."""
+    package = ALGORITHMS[algo].model_class.__module__.partition(".")[0]
+    name = {"agents": "sb3_contrib"}.get(package, package)
+    ours = "toolenv_gym on " if package == "agents" else ""
+    return f"{ours}{name} {metadata.version(name)}"
+
+
+@functools.cache
+def _commit() -> str:
+    """Return the commit that runs, with a + if files were changed since."""
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*"]
+    found = subprocess.run([*git, "--dirty=+"], capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+@functools.cache
+def _machine() -> str:
+    name = platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = names[0].partition(": ")[2] if names else name
+    return f"{name}, {os.cpu_count()} cores, torch {th.__version__}"
