@@ -25,6 +25,7 @@ from agents.studies.benchmark.grid import (
     BenchmarkTask,
     Hyperparams,
     Job,
+    Learner,
 )
 from agents.toolarith.algorithms import ALGORITHMS
 from agents.toolarith.evaluation import evaluate
@@ -67,8 +68,9 @@ def run(folder: Path, hyperparams: Hyperparams, job: Job) -> Result:
     :param hyperparams: of the learner, where they are not its defaults
     """
     start = time.process_time()
-    trained = _run_published if LEARNERS[job.learner].algo == PUBLISHED_A2C else _run_settings
-    scores, templates = trained(folder, hyperparams, job)
+    out = folder / "_".join(map(str, job)).replace(" ", "_")
+    task, learner = TASKS[job.task], LEARNERS[job.learner]
+    scores, templates = train_and_evaluate(task, learner, job.seed, hyperparams, out)
     facts = _facts(job, hyperparams) | {"cpu_seconds": round(time.process_time() - start, 1)}
     return Result(
         [facts | row for row in scores],
@@ -76,38 +78,43 @@ def run(folder: Path, hyperparams: Hyperparams, job: Job) -> Result:
     )
 
 
-def _run_settings(folder: Path, hyperparams: Hyperparams, job: Job) -> tuple[list[Row], list[Row]]:
-    out = folder / f"{job.tuning}_{job.task}_{job.learner}_{job.seed}".replace(" ", "_")
-    settings = LEARNERS[job.learner].settings(
-        TASKS[job.task], seed=job.seed, hyperparams=hyperparams, out=out
-    )
+def train_and_evaluate(
+    task: BenchmarkTask, learner: Learner, seed: int, hyperparams: Hyperparams, out: Path
+) -> tuple[list[Row], list[Row]]:
+    """Return a row a checkpoint, stage and split, and a row a template at the end.
+
+    :param out: a folder for the time of the run
+    """
+    if learner.algo == PUBLISHED_A2C:
+        return _published(task, seed, hyperparams), []
+    settings = learner.settings(task, seed=seed, hyperparams=hyperparams, out=out)
     shutil.rmtree(out, ignore_errors=True)
     with open_run(settings) as training:
         model = train(training, progress_bar=False)
-    of_stage = {task.stage: task for task in settings.tasks}
+    splits = {stage.stage: stage.split for stage in settings.tasks}
     rows = [
-        _score_row(of_stage[row["stage"]], row["timesteps"], row["mean_return"], row)
+        _score_row(row["timesteps"], {"split": splits[row["stage"]]} | row)
         for row in training.read_evaluations()
         if row["timesteps"] < model.num_timesteps
     ]
     templates = []
-    for task in settings.evaluation_tasks:
-        problems = PROBLEMS if len(task.templates) > 1 else None
-        score = evaluate(model, task, problems, settings.masked)
-        rows.append(_score_row(task, model.num_timesteps, score.mean_return, score.row))
-        if len(task.templates) > 1:
+    for part in settings.evaluation_tasks:
+        several = len(part.templates) > 1
+        score = evaluate(model, part, PROBLEMS if several else None, settings.masked)
+        rows.append(_score_row(model.num_timesteps, {"split": part.split} | score.row))
+        if several:
             templates += [
-                {"stage": task.stage, "split": task.split, "template": template, "success": rate}
+                {"stage": part.stage, "split": part.split, "template": template, "success": rate}
                 for template, rate in score.success_by_template.items()
             ]
     shutil.rmtree(out)
     return rows, templates
 
 
-def _run_published(folder: Path, hyperparams: Hyperparams, job: Job) -> tuple[list[Row], list[Row]]:
+def _published(task: BenchmarkTask, seed: int, hyperparams: Hyperparams) -> list[Row]:
     """Run the from-scratch A2C, whose sequences have six steps whether or not they answer."""
-    (task,) = TASKS[job.task].trained
-    settings = _published_settings(TASKS[job.task], job.seed, hyperparams)
+    (stage,) = task.trained
+    settings = _published_settings(task, seed, hyperparams)
     every = EVALUATE_EVERY // (settings.batch_size * a2c.PUBLISHED_STEPS)
     th.set_num_threads(1)
     program = a2c.PublishedA2C(settings)
@@ -115,12 +122,17 @@ def _run_published(folder: Path, hyperparams: Hyperparams, job: Job) -> tuple[li
     while program.updates < settings.updates:
         program.update()
         if program.updates % every == 0 or program.updates == settings.updates:
-            _, outcomes = program.greedy(_every_problem(task))
+            _, outcomes = program.greedy(_every_problem(stage))
+            score = {
+                "stage": stage.stage,
+                "split": stage.split,
+                "problems": stage.n_problems,
+                "mean_return": float(outcomes.returns.mean()),
+                "success_rate": float(outcomes.success.mean()),
+            }
             steps = program.updates * settings.batch_size * a2c.PUBLISHED_STEPS
-            mean_return, success = float(outcomes.returns.mean()), float(outcomes.success.mean())
-            found = {"problems": task.n_problems, "success_rate": success}
-            rows.append(_score_row(task, steps, mean_return, found))
-    return rows, []
+            rows.append(_score_row(steps, score))
+    return rows
 
 
 def _published_settings(task: BenchmarkTask, seed: int, hyperparams: Hyperparams) -> a2c.Settings:
@@ -137,15 +149,9 @@ def _every_problem(task: Task) -> a2c.Problems:
     return a2c.Problems(digits, np.full(len(digits), task.stage))
 
 
-def _score_row(task: Task, steps: int, mean_return: float, score: Row) -> Row:
-    return {
-        "steps": steps,
-        "stage": task.stage,
-        "split": task.split,
-        "problems": score["problems"],
-        "mean_return": mean_return,
-        "success": score["success_rate"],
-    }
+def _score_row(steps: int, score: Row) -> Row:
+    kept = {name: score[name] for name in ("stage", "split", "problems", "mean_return")}
+    return {"steps": steps} | kept | {"success": score["success_rate"]}
 
 
 def _facts(job: Job, hyperparams: Hyperparams) -> Row:

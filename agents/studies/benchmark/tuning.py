@@ -1,9 +1,157 @@
-"""Tuning."""
+"""Tuning: for each learner as many trials, of as many steps, in as large a space.
 
-from agents.studies.benchmark.grid import Hyperparams, Job
+It is done on a task and with a seed that the tables do not use. The studies are kept in one file,
+which Optuna reads.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from agents.published import a2c
+from agents.studies.benchmark.grid import (
+    LEARNERS,
+    PUBLISHED_A2C,
+    SEEDS,
+    TASKS,
+    BenchmarkTask,
+    Hyperparams,
+    Job,
+)
+from agents.studies.benchmark.runs import ROOT, train_and_evaluate
+from agents.toolarith.algorithms import ALGORITHMS
+
+TUNING_TASK = BenchmarkTask("published-1", "ToolArith-v0", (1,), steps=40_000)
+TUNING_SEED = 1_000
+TRIALS = 8  # a learner
+STUDIES = ROOT / "docs" / "results" / "benchmark_studies.jsonl"
+
+Space = dict[str, tuple[int | float, ...]]
+
+_GAMMA: Space = {"gamma": (0.9, 0.99, 1.0)}
+_ON_POLICY: Space = _GAMMA | {"n_steps": (16, 32, 64), "ent_coef": (0.01, 0.02, 0.05)}
+_PPO: Space = _ON_POLICY | {"learning_rate": (5e-4, 1e-3, 2e-3)}
+_A2C: Space = _ON_POLICY | {"n_steps": (8, 16, 32), "learning_rate": (3.5e-4, 7e-4, 1.4e-3)}
+_DQN: Space = {
+    "gamma": (0.8, 0.9, 0.99),
+    "learning_rate": (5e-4, 1e-3, 2e-3),
+    "exploration_fraction": (0.25, 0.5, 0.75),
+    "target_update_interval": (500, 2_000, 8_000),
+}
+_TRPO: Space = _GAMMA | {
+    "n_steps": (16, 32, 64),
+    "learning_rate": (5e-4, 1e-3, 2e-3),
+    "target_kl": (0.005, 0.01, 0.02),
+}
+
+# By the algorithm. They hold the defaults, with which the first trial of each learner is made.
+SPACES: dict[str, Space] = {
+    "ppo": _PPO,
+    "maskable_ppo": _PPO,
+    "recurrent_ppo": _PPO,
+    "recurrent_ppo_lstm": _PPO,
+    "maskable_recurrent_ppo": _PPO,
+    "a2c": _A2C,
+    "recurrent_a2c": _A2C,
+    "dqn": _DQN,
+    "qr_dqn": _DQN,
+    "trpo": _TRPO,
+    PUBLISHED_A2C: {
+        "learning_rate": (3e-4, 1e-3, 3e-3),
+        "entropy_weight": (0.01, 0.03, 0.1),
+        "batch_size": (64, 192, 384),
+        "max_grad_norm": (0.5, 1.0, 2.0),
+    },
+}
+
+if len({tuple(sorted(map(len, space.values()))) for space in SPACES.values()}) > 1:
+    raise AssertionError("the spaces must be of one size")
+if TUNING_SEED in SEEDS or any(
+    (task.env, task.stage) == (TUNING_TASK.env, TUNING_TASK.stage) for task in TASKS.values()
+):
+    raise AssertionError("what is tuned on must not be in the tables")
+
+
+def tune(folder: Path, file: Path, learner: str) -> None:
+    """Make the trials of a learner that are missing in a file of studies.
+
+    A trial's value is the mean return over the checkpoints, the area under the learning curve.
+
+    :param folder: for the time of the runs
+    """
+    study = _study(file, learner)
+    space = SPACES[LEARNERS[learner].algo]
+
+    def objective(trial: optuna.Trial) -> float:
+        chosen = {name: trial.suggest_categorical(name, among) for name, among in space.items()}
+        rows, _ = train_and_evaluate(
+            TUNING_TASK, LEARNERS[learner], TUNING_SEED, chosen, folder / f"tuning_{learner}"
+        )
+        return float(np.mean([row["mean_return"] for row in rows]))
+
+    if not study.get_trials():
+        study.enqueue_trial({name: _default(learner, name) for name in space})
+    while missing := TRIALS - len(finished_trials(study)):
+        study.sampler = optuna.samplers.TPESampler(seed=missing)
+        study.optimize(objective, n_trials=1)
+
+
+def _default(learner: str, name: str) -> int | float:
+    """Return a hyperparameter of a learner as it is where nothing is tuned."""
+    algo = LEARNERS[learner].algo
+    if algo == PUBLISHED_A2C:
+        default: int | float = getattr(a2c.Settings, name)
+        return default
+    own, made = ALGORITHMS[algo].settings, inspect.signature(ALGORITHMS[algo].model_class)
+    return own[name] if name in own else made.parameters[name].default
+
+
+def tune_all(file: Path, folder: Path, processes: int) -> Iterator[tuple[int, int]]:
+    """Tune every learner; yield how many are done, and how many there are."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    yield 0, len(LEARNERS)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(tune, folder, file, learner) for learner in LEARNERS]
+        for done, future in enumerate(as_completed(running), start=1):
+            future.result()
+            yield done, len(LEARNERS)
 
 
 def tuned_hyperparams(job: Job) -> Hyperparams:
-    if job.tuning == "default":
-        return {}
-    raise ValueError("nothing is tuned yet")
+    """Return what a run has in place of its learner's defaults."""
+    return {} if job.tuning == "default" else best_hyperparams(job.learner)
+
+
+@functools.cache
+def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
+    """Return the hyperparameters of a learner's best trial, the first of the best ones.
+
+    :raises ValueError: its trials are not all made
+    """
+    trials = finished_trials(_study(file, learner)) if file.exists() else []
+    if len(trials) < TRIALS:
+        raise ValueError(
+            f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
+        )
+    return max(trials, key=lambda trial: trial.value or -math.inf).params
+
+
+def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that came to their end, in their order."""
+    return study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+
+
+def _study(file: Path, learner: str) -> optuna.Study:
+    storage = JournalStorage(JournalFileBackend(str(file)))
+    return optuna.create_study(
+        storage=storage, study_name=learner, direction="maximize", load_if_exists=True
+    )
