@@ -108,11 +108,13 @@ def tune(folder: Path, file: Path, learner: str) -> None:
 def _default(learner: str, name: str) -> int | float:
     """Return a hyperparameter of a learner as it is where nothing is tuned."""
     algo = LEARNERS[learner].algo
+    default: int | float
     if algo == PUBLISHED_A2C:
-        default: int | float = getattr(a2c.Settings, name)
+        default = getattr(a2c.Settings, name)
         return default
-    own, made = ALGORITHMS[algo].settings, inspect.signature(ALGORITHMS[algo].model_class)
-    return own[name] if name in own else made.parameters[name].default
+    made = inspect.signature(ALGORITHMS[algo].model_class).parameters
+    default = ALGORITHMS[algo].settings.get(name, made[name].default)
+    return default
 
 
 def tune_all(file: Path, folder: Path, processes: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,49 @@
+"""Scores of the benchmark's runs: normalised by exact anchors, one a run and checkpoint.
+
+A score is (mean return - that of the random agent) / (optimum - that of the random agent), and of
+several stages the mean over those that were trained on.
+"""
+
+import pandas as pd
+
+from agents.studies.benchmark.anchors import OPTIMUM, RANDOM
+from agents.studies.benchmark.grid import Job
+
+SOLVED = 0.999  # score, at every stage that was trained on
+RUN = list(Job._fields)
+PRIVILEGES = ["memory", "masks", "curriculum", "shaping", "reveal"]
+PART = ["task", "stage", "split"]
+
+
+def normalized(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.Series:
+    """Return the score of each row, of its stage and split.
+
+    :param rows: with a task, stage, split and mean return
+    :param anchors: rows of :func:`agents.studies.benchmark.anchors.anchor_rows`
+    """
+    exact = anchors.pivot(index=PART, columns="kind", values="mean_return")
+    of_rows = exact.reindex(pd.MultiIndex.from_frame(rows[PART])).set_axis(rows.index)
+    return (rows["mean_return"] - of_rows[RANDOM]) / (of_rows[OPTIMUM] - of_rows[RANDOM])
+
+
+def checkpoint_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run and checkpoint, with its score and whether the task is solved.
+
+    :param rows: of the benchmark, with normalised scores; those of held-out templates do not count
+    """
+    trained = rows[rows["split"] != "test"]
+    facts = [*RUN, *PRIVILEGES, "algo", "cpu_seconds", "steps"]
+    groups = trained.groupby(facts, sort=False, dropna=False)["normalized"]
+    scores = groups.agg(score="mean", lowest="min").reset_index()
+    return scores.assign(solved=scores["lowest"] >= SOLVED).drop(columns="lowest")
+
+
+def final_scores(checkpoints: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run: its last score, and at which of its checkpoints it was first solved.
+
+    ``solved_at`` is not a number where it never was.
+    """
+    ordered = checkpoints.sort_values([*RUN, "steps"], kind="stable")
+    last = ordered.groupby(RUN, sort=False).tail(1)
+    first = ordered[ordered["solved"]].groupby(RUN)["steps"].min().rename("solved_at")
+    return last.merge(first, how="left", left_on=RUN, right_index=True).reset_index(drop=True)
