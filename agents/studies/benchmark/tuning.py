@@ -99,22 +99,20 @@ def tune(folder: Path, file: Path, learner: str) -> None:
         return float(np.mean([row["mean_return"] for row in rows]))
 
     if not study.get_trials():
-        study.enqueue_trial({name: _default(learner, name) for name in space})
+        study.enqueue_trial(default_hyperparams(learner))
     while missing := TRIALS - len(finished_trials(study)):
         study.sampler = optuna.samplers.TPESampler(seed=missing)
         study.optimize(objective, n_trials=1)
 
 
-def _default(learner: str, name: str) -> int | float:
-    """Return a hyperparameter of a learner as it is where nothing is tuned."""
+def default_hyperparams(learner: str) -> Hyperparams:
+    """Return what a learner has of its space where nothing is tuned."""
     algo = LEARNERS[learner].algo
-    default: int | float
     if algo == PUBLISHED_A2C:
-        default = getattr(a2c.Settings, name)
-        return default
+        return {name: getattr(a2c.Settings, name) for name in SPACES[algo]}
     made = inspect.signature(ALGORITHMS[algo].model_class).parameters
-    default = ALGORITHMS[algo].settings.get(name, made[name].default)
-    return default
+    own = ALGORITHMS[algo].settings
+    return {name: own.get(name, made[name].default) for name in SPACES[algo]}
 
 
 def tune_all(file: Path, folder: Path, processes: int) -> Iterator[tuple[int, int]]:
