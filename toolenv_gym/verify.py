@@ -73,9 +73,8 @@ def write_result(path: str | Path, task: Task, tokens: npt.NDArray[np.integer[An
         raise TypeError(f"tokens must be integers, got {tokens.dtype}")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}")
-    rows = np.where(tokens < 0, OVER, tokens)
-    _check_tokens(task, rows)
-    rows = rows.astype(np.uint8)
+    _check_tokens(task, tokens, over=-1)
+    rows = np.where(tokens < 0, OVER, tokens).astype(np.uint8)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as partial:
         try:
             fields: dict[str, Any] = _settings(task) | {"tokens": rows}
@@ -102,7 +101,7 @@ def read_result(path: str | Path) -> Result:
     tokens = fields["tokens"]
     if tokens.dtype != np.uint8:
         raise ValueError(f"tokens must be uint8, got {tokens.dtype}")
-    _check_tokens(task, tokens)
+    _check_tokens(task, tokens, OVER)
     if fields["digest"] != _digest(task, tokens):
         raise ValueError("tokens or settings were changed after the file was written")
     return Result(task, tokens)
@@ -159,25 +158,27 @@ def _read_fields(path: Path) -> dict[str, npt.NDArray[Any]]:
     return fields
 
 
-def _check_tokens(task: Task, tokens: npt.NDArray[Any]) -> None:
-    """Require whole episodes, one for each problem that a task is judged by."""
+def _check_tokens(task: Task, tokens: npt.NDArray[Any], over: int) -> None:
+    """Require whole episodes, one for each problem that a task is judged by.
+
+    :param over: what stands after the end of an episode
+    """
     counts = sorted({played_count(task), task.n_problems})
     if tokens.ndim != 2 or tokens.shape[1] != task.world.max_steps or len(tokens) not in counts:
         wanted = " or ".join(f"({count}, {task.world.max_steps})" for count in counts)
         raise ValueError(f"tokens must be of shape {wanted}, got {tokens.shape}")
-    over = tokens == OVER
-    strange = ~over & ((tokens < 0) | (tokens >= N_TOKENS))
+    is_over = tokens == over
     ended = np.cumsum(tokens == ANS, axis=1) > 0
     after = np.zeros_like(ended)
     after[:, 1:] = ended[:, :-1]  # an answer ends the episode
     for what, wrong in (
-        (f"tokens must be 0 to {N_TOKENS - 1}", strange.any(axis=1)),
-        ("an episode goes on after its [ANS]", (after & ~over).any(axis=1)),
-        ("an episode stops before its [ANS] and its budget's end", (over & ~after).any(axis=1)),
+        (f"tokens must be 0 to {N_TOKENS - 1}", ~is_over & ((tokens < 0) | (tokens >= N_TOKENS))),
+        ("an episode goes on after its [ANS]", after & ~is_over),
+        ("an episode stops before its [ANS] and its budget's end", is_over & ~after),
     ):
         if wrong.any():
-            row = int(wrong.argmax())
-            raise ValueError(f"{what}: row {row} is {tokens[row].tolist()}")
+            row, step = np.argwhere(wrong)[0].tolist()
+            raise ValueError(f"{what}: step {step} of row {row} is {tokens[row, step]}")
 
 
 def main() -> None:

@@ -85,10 +85,13 @@ def test_the_command_prints_the_scores(written):
     [
         (rows(PLAN)[:-1], r"shape \(100000, 7\), got \(99999, 7\)"),
         (rows(PLAN)[:, :6], r"got \(100000, 6\)"),
-        (rows([MUL, ADD, 18, ANS]), "must be 0 to 17: row 0"),
-        (rows([MUL, ANS, ADD]), "goes on after its"),
-        (rows(PLAN, [MUL, ADD]), "stops before its .* row 1"),
-        (rows([MUL, -1, ANS]), "stops before its"),
+        (rows(PLAN, [MUL, ADD, 18, ANS]), "must be 0 to 17: step 2 of row 1 is 18"),
+        (rows([MUL, 255, ANS]), "must be 0 to 17: step 1 of row 0 is 255"),
+        (rows([MUL, ANS, 255]), "must be 0 to 17: step 2 of row 0 is 255"),
+        (rows([MUL, ANS, -2]), "must be 0 to 17: step 2 of row 0 is -2"),
+        (rows([MUL, ANS, ADD]), "goes on after its .*: step 2 of row 0 is 12"),
+        (rows(PLAN, [MUL, ADD]), "stops before its .*: step 2 of row 1 is -1"),
+        (rows([MUL, -1, ANS]), "stops before its .*: step 1 of row 0 is -1"),
     ],
 )
 def test_what_is_no_complete_result_is_not_written(tmp_path, tokens, message):
