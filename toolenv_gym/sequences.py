@@ -50,6 +50,14 @@ def play_sequences(world: World, stages: Integers, numbers: Integers, tokens: In
     return outcomes
 
 
+def admitted_by_masks(world: World, stages: Integers, numbers: Integers, tokens: Integers) -> Flags:
+    """Tell of each of n sequences whether action masks admit all its tokens, shape (n,).
+
+    The parameters are those of :func:`play_sequences`.
+    """
+    return _mask_kernel(world.rules)(stages, numbers, tokens)
+
+
 def machines_along(world: World, stages: Integers, numbers: Integers, tokens: Integers) -> Integers:
     """Return the machines before each token, and after the last, as :func:`play_sequences` plays.
 
@@ -119,5 +127,24 @@ def _sequence_kernel(rules: Rules) -> Callable[..., None]:
                         reached_target[i] = holds(machine, rules.described_target(problem))
             if tokens.shape[1] < machines.shape[1]:
                 store_machine(machines[i], tokens.shape[1], machine)
+
+    return kernel
+
+
+@world_kernel
+def _mask_kernel(rules: Rules) -> Callable[[Integers, Integers, Integers], Flags]:
+    def kernel(stages: Integers, numbers: Integers, tokens: Integers) -> Flags:
+        admitted = np.ones(len(tokens), dtype=np.bool_)
+        for i in range(len(tokens)):
+            problem = rules.problem_at(stages[i], numbers[i])
+            machine = START
+            for token in tokens[i]:
+                if token < 0 or token == ANS:
+                    break
+                if not rules.has_effect(stages[i], machine, token):
+                    admitted[i] = False
+                    break
+                machine = rules.transition(problem, machine, token)
+        return admitted
 
     return kernel

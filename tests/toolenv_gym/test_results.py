@@ -5,12 +5,13 @@ import subprocess
 import sys
 import zipfile
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 from toolenv_gym.oracle import Task
+from toolenv_gym.results import read_result, replay, write_result
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, STO, SUB
-from toolenv_gym.verify import read_result, replay, write_result
 from toolenv_gym.worlds import expression, memory, published
 
 PLAN = [MUL, ADD, STO, MUL, RCL, SUB, ANS]
@@ -35,7 +36,7 @@ def written(tmp_path_factory):
 
 def test_a_plan_that_solves_all_problems_has_the_optimum(written):
     scores = replay(read_result(written))
-    assert scores == (100_000, OPTIMUM, OPTIMUM, 1.0, 1.0)
+    assert scores == (100_000, OPTIMUM, OPTIMUM, 1.0, 1.0, 1.0)
 
 
 def test_success_is_counted_on_the_problems_themselves(tmp_path):
@@ -68,13 +69,39 @@ def test_a_stage_with_many_problems_is_judged_by_its_sample(tmp_path):
     assert 1 / 61 <= scores.success_rate < 1
 
 
+@pytest.mark.parametrize("task", [Task(published, 0), Task(memory, 0), Task(expression, 0)])
+def test_scores_are_those_of_the_environment(task, tmp_path):
+    """Any tokens at all, played in the scalar environment one problem after the other."""
+    rng = np.random.default_rng(0)
+    n, length = task.n_problems, task.world.max_steps
+    tokens = rng.choice([MUL, ADD, SUB, STO, RCL, ANS, ANS, ANS], (n, length))
+    ended = np.cumsum(tokens == ANS, axis=1)
+    tokens[(ended > 1) | ((ended == 1) & (tokens != ANS))] = -1
+    write_result(tmp_path / "any.npz", task, tokens)
+    env = gym.make(task.rules.NAME, stage=task.stage)
+    expected = np.zeros(4)
+    for problem, sequence in enumerate(tokens):
+        env.reset(options={"stage": task.stage, "problem": problem})
+        admitted = True
+        for token in sequence[sequence >= 0]:
+            admitted &= env.unwrapped.action_masks()[token]
+            _, reward, _, _, info = env.step(token)
+            expected[0] += reward
+        expected[1:] += info["is_success"], info["reached_target"], admitted
+    scores = replay(read_result(tmp_path / "any.npz"))
+    found = [scores.mean_return, *scores[3:]]
+    np.testing.assert_allclose(found, expected / n, rtol=0, atol=1e-12)
+    assert 0 < scores.admitted_rate < 1
+    assert 0 < scores.success_rate < 1
+
+
 def test_the_command_prints_the_scores(written):
     done = subprocess.run(
         [sys.executable, "-m", "toolenv_gym.verify", str(written)],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert "success        100.00000%" in done.stdout
-    assert "problems       100000 of 100000" in done.stdout
+    assert "problems       100000\n" in done.stdout
 
 
 # ------------------------------------------------------------------------------ refused
@@ -121,6 +148,8 @@ def changed(path, tmp_path, **changes):
         ({"max_steps": 8}, r"shape \(100000, 8\)"),
         ({"env": "CartPole-v1"}, "env must be ToolArith-v0 or"),
         ({"stage": 3}, "stage must be 0, 1 or 2"),
+        ({"stage": "two"}, "stage must be 0, 1 or 2"),
+        ({"problems": "sample"}, "problems must be all, got 'sample'"),
         ({"format": 2}, "format must be 1"),
         ({"digest": None}, "must be format, .*, digest, got "),
         ({"tokens": None}, "must be format, .*, tokens, .* got "),
@@ -129,6 +158,20 @@ def changed(path, tmp_path, **changes):
 def test_what_was_tampered_with_is_refused(written, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         read_result(changed(written, tmp_path, **changes))
+
+
+def test_a_sample_says_that_it_is_one_and_of_which_problems(tmp_path, monkeypatch):
+    task = Task(expression, stage=4)
+    n = 243 * 412
+    path = tmp_path / "sample.npz"
+    write_result(path, task, rows([ANS], length=12, n=n))
+    assert read_result(path).settings["problems"] == "sample"
+    with pytest.raises(ValueError, match=r"must be of shape \(243000000, 12\), got \(100116, 12\)"):
+        read_result(changed(path, tmp_path, problems="all"))
+    others = [np.arange(n)]
+    monkeypatch.setattr("toolenv_gym.results.problem_batches", lambda *_: others)
+    with pytest.raises(ValueError, match="were changed"):
+        read_result(path)
 
 
 def test_a_truncated_file_is_refused(written, tmp_path):

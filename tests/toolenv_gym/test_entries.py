@@ -1,0 +1,159 @@
+"""Folders of entries: what is as it says is verified, and all else refused with a reason."""
+
+import json
+
+import numpy as np
+import pytest
+from test_results import rows
+
+from toolenv_gym.entries import Entry, Privileges, verify_entry, write_entry
+from toolenv_gym.oracle import Task
+from toolenv_gym.results import Scores, write_result
+from toolenv_gym.tokens import ADD, ANS, MUL, RCL, SUB
+from toolenv_gym.worlds import memory
+
+FIRST, SECOND = "all_stage0.npz", "all_stage1.npz"
+# The published optima of the two stages; their plans answer all problems, by tokens with effects.
+EXPECTED = {
+    FIRST: Scores(1_000, 1.105, 1.105, 1.0, 1.0, 1.0),
+    SECOND: Scores(10_000, 1.165, 1.165, 1.0, 1.0, 1.0),
+}
+ENTRY = Entry(
+    learner="by hand",
+    seed=0,
+    timesteps=0,
+    privileges=Privileges(masks=True, guidance=False, shaping=0.2, history=0),
+    command="python plans.py",
+    commit="0123456789" * 4,
+    scores=EXPECTED,
+)
+
+
+def play(folder, name, stage, *sequences):
+    task = Task(memory, stage)
+    write_result(folder / name, task, rows(*sequences, n=task.n_problems))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An entry without a fault."""
+    play(tmp_path, FIRST, 0, [MUL, ADD, ANS])
+    play(tmp_path, SECOND, 1, [MUL, ADD, SUB, ANS])
+    write_entry(tmp_path, ENTRY)
+    (tmp_path / "settings.json").write_text('{"algo": "none"}')
+    (tmp_path / "lock.txt").write_text("numpy==2.1.0\ntorch==2.5.0+cpu\n")
+    return tmp_path
+
+
+def say(folder, *place, value):
+    """Have entry.json say something else at a place."""
+    file = folder / "entry.json"
+    said = json.loads(file.read_text())
+    inner = said
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    file.write_text(json.dumps(said))
+
+
+def test_what_is_as_it_says_is_verified(folder):
+    verified = verify_entry(folder)
+    assert verified.entry.privileges == ENTRY.privileges
+    assert [settings["stage"] for settings in verified.settings.values()] == [0, 1]
+    for name, expected in EXPECTED.items():
+        np.testing.assert_allclose(verified.entry.scores[name], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [FIRST, "entry.json", "settings.json", "lock.txt"])
+def test_a_missing_file(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"^{name} is missing"):
+        verify_entry(folder)
+
+
+@pytest.mark.parametrize("name", [FIRST, "entry.json", "settings.json"])
+def test_a_truncated_file(folder, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"^{name}"):
+        verify_entry(folder)
+
+
+def test_a_changed_token(folder):
+    """One problem less is answered, though the file by itself is whole."""
+    tokens = rows([MUL, ADD, ANS], n=1_000)
+    tokens[999, 1] = SUB  # 9 * 9 - 9
+    write_result(folder / FIRST, Task(memory, 0), tokens)
+    with pytest.raises(ValueError, match=rf"^{FIRST}: mean_return is 1\.10\d+, not 1\.105"):
+        verify_entry(folder)
+
+
+def test_a_dropped_problem(folder):
+    with np.load(folder / FIRST) as file:
+        fields = dict(file)
+    np.savez(folder / FIRST, **fields | {"tokens": fields["tokens"][:-1]})
+    with pytest.raises(ValueError, match=rf"^{FIRST}: tokens must be of shape \(1000, 7\)"):
+        verify_entry(folder)
+
+
+def test_tokens_that_masks_do_not_admit(folder):
+    """RCL has no effect while the register is empty, and the answer is as right."""
+    play(folder, FIRST, 0, [MUL, RCL, ADD, ANS])
+    say(folder, "scores", FIRST, "admitted_rate", value=0.0)
+    with pytest.raises(ValueError, match=r"on 100\.000% of the problems masks do not admit"):
+        verify_entry(folder)
+    say(folder, "privileges", "masks", value=False)
+    verify_entry(folder)
+
+
+def test_two_files_of_one_task(folder):
+    play(folder, SECOND, 0, [MUL, ADD, ANS])
+    say(folder, "scores", SECOND, value=EXPECTED[FIRST]._asdict())
+    with pytest.raises(ValueError, match=f"^{SECOND}: another file is of the same task"):
+        verify_entry(folder)
+
+
+def test_a_file_that_is_not_named(folder):
+    play(folder, "other.npz", 0, [MUL, ADD, ANS])
+    with pytest.raises(ValueError, match=r"entry\.json does not name other\.npz"):
+        verify_entry(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("scores", FIRST, "mean_return"), 1.2, "mean_return is 1.1.*, not 1.2"),
+        (("scores", FIRST, "success_rate"), float("nan"), "success_rate cannot be nan"),
+        (("scores", FIRST, "problems"), 999, "problems is 1000, not 999"),
+        (("scores", FIRST), [], f"{FIRST} must have problems, mean_return"),
+        (("scores",), {}, "scores cannot be {}"),
+        (("scores", "../up.npz"), {}, "must be named of letters.*, got '../up.npz'"),
+        (("privileges", "masks"), "no", "privileges: masks cannot be 'no'"),
+        (("privileges", "oracle"), True, "privileges must have masks, .*'oracle'"),
+        (("privileges", "shaping"), -0.1, "shaping cannot be -0.1"),
+        (("seed",), True, "seed cannot be True"),
+        (("learner",), "\x1b[2J", "learner cannot be"),
+        (("command",), "", "command cannot be ''"),
+        (("commit",), "main", "commit must be 40 hexadecimal digits.*'main'"),
+        (("format",), 2, "format must be 1, got 2"),
+    ],
+)
+def test_what_an_entry_cannot_say(folder, place, value, message):
+    say(folder, *place, value=value)
+    with pytest.raises(ValueError, match=message):
+        verify_entry(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("entry.json", "[]", "entry.json must be an object"),
+        ("settings.json", "algo: none", "settings.json is no JSON"),
+        ("lock.txt", "", "lock.txt is empty"),
+        ("lock.txt", "numpy==2.1.0\n-e ./here\n", "line 2 must be name==version, got '-e ./here'"),
+    ],
+)
+def test_files_of_another_form(folder, name, text, message):
+    (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        verify_entry(folder)

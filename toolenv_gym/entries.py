@@ -1,0 +1,191 @@
+"""Entries: what one trained agent played, as a folder that anyone can verify.
+
+It holds
+
+- ``entry.json``: an :class:`Entry` in plain values
+- the results that it names (:mod:`toolenv_gym.results`), ``.npz``, a task each
+- ``settings.json``: all settings of the training, an object with whatever names the learner has
+- ``lock.txt``: the installed packages, a line ``name==version`` each
+"""
+
+import dataclasses
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+from toolenv_gym.oracle import ROUNDING
+from toolenv_gym.results import Scores, read_result, replay
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Privileges:
+    """What an agent was helped with, beside what its results reveal of the problem.
+
+    :param masks: whether it played with only those tokens admitted that have an effect
+    :param guidance: whether in training masks led along a plan
+    :param shaping: weight of the milestones in the reward of training, at least 0
+    :param history: how many of its last tokens it was shown
+    """
+
+    masks: bool
+    guidance: bool
+    shaping: float
+    history: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What its author says of an agent.
+
+    :param learner: its name, such as ``"a2c"``
+    :param seed: of its training
+    :param timesteps: environment steps of its training
+    :param command: what trained it
+    :param commit: of the code that did: 40 hexadecimal digits, and a ``+`` if files were changed
+    :param scores: those of each result, by the file's name
+    """
+
+    learner: str
+    seed: int
+    timesteps: int
+    privileges: Privileges
+    command: str
+    commit: str
+    scores: dict[str, Scores]
+
+
+class Verified(NamedTuple):
+    """An entry whose results are as it says.
+
+    :param entry: with the exact scores
+    :param settings: what each result is of (:attr:`toolenv_gym.results.Result.settings`), by the
+        file's name
+    """
+
+    entry: Entry
+    settings: dict[str, dict[str, Any]]
+
+
+def write_entry(folder: Path, entry: Entry) -> None:
+    """Write ``entry.json`` into a folder."""
+    scores = {name: score._asdict() for name, score in entry.scores.items()}
+    plain = {"format": FORMAT} | dataclasses.asdict(entry) | {"scores": scores}
+    (folder / "entry.json").write_text(f"{json.dumps(plain, indent=2)}\n", encoding="utf-8")
+
+
+def verify_entry(folder: str | Path) -> Verified:
+    """Read a folder, replay its results and hold what it says against what they came to.
+
+    :raises FileNotFoundError: a file is missing
+    :raises ValueError: something is damaged, was changed, or is not so; says what
+    """
+    folder = Path(folder)
+    entry = _entry_of(_read_object(folder / "entry.json"))
+    _read_object(folder / "settings.json")
+    _check_lock(folder / "lock.txt")
+    _check_names(folder, set(entry.scores))
+    scores: dict[str, Scores] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for name, claimed in entry.scores.items():
+        try:
+            result = read_result(folder / name)
+            scores[name] = replay(result)
+            _check_scores(claimed, scores[name], entry.privileges.masks)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if result.settings in settings.values():
+            raise ValueError(f"{name}: another file is of the same task")
+        settings[name] = result.settings
+    return Verified(dataclasses.replace(entry, scores=scores), settings)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        read = json.loads(_read(path))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path.name} is no JSON that can be read") from None
+    if not isinstance(read, dict):
+        raise ValueError(f"{path.name} must be an object with names, got {type(read).__name__}")
+    return read
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing")
+    return path.read_bytes()
+
+
+def _entry_of(read: dict[str, Any]) -> Entry:
+    form = read.pop("format", None)
+    if form != FORMAT:
+        raise ValueError(f"entry.json: format must be {FORMAT}, got {form!r}")
+    _check_fields(Entry, read, "entry.json")
+    _check_fields(Privileges, read["privileges"], "privileges")
+    if not re.fullmatch(r"[0-9a-f]{40}\+?", read["commit"]):
+        wanted = "40 hexadecimal digits, and + if files were changed"
+        raise ValueError(f"commit must be {wanted}, got {read['commit']!r}")
+    for name, score in read["scores"].items():
+        if not re.fullmatch(r"[\w-]+\.npz", name):
+            raise ValueError(
+                f"a file must be named of letters, digits, _, - and .npz, got {name!r}"
+            )
+        _check_fields(Scores, score, name)
+    made = {
+        "privileges": Privileges(**read["privileges"]),
+        "scores": {name: Scores(**score) for name, score in read["scores"].items()},
+    }
+    return Entry(**read | made)
+
+
+def _check_fields(kind: type, read: Any, where: str) -> None:
+    """Require the fields of a class, each of a value that it may have."""
+    kinds = get_type_hints(kind)
+    if not isinstance(read, dict) or read.keys() != kinds.keys():
+        got = ", ".join(map(repr, read)) if isinstance(read, dict) else type(read).__name__
+        raise ValueError(f"{where} must have {', '.join(kinds)}, got {got}")
+    for name, value in read.items():
+        if not _fits(value, kinds[name]):
+            raise ValueError(f"{where}: {name} cannot be {value!r}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether it is a flag, a number of at least 0, a line, or names with values."""
+    if kind is bool or isinstance(value, bool):
+        return kind is type(value)
+    if kind in (int, float):
+        return isinstance(value, int | kind) and 0 <= value < math.inf
+    if kind is str:
+        return isinstance(value, str) and value.strip() != "" and value.isprintable()
+    return isinstance(value, dict) and len(value) > 0
+
+
+def _check_lock(path: Path) -> None:
+    lines = _read(path).decode(errors="replace").splitlines()
+    if not lines:
+        raise ValueError(f"{path.name} is empty")
+    for number, line in enumerate(lines, start=1):
+        if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", line):
+            raise ValueError(f"{path.name}: line {number} must be name==version, got {line!r}")
+
+
+def _check_names(folder: Path, named: set[str]) -> None:
+    there = {path.name for path in folder.glob("*.npz")}
+    if missing := sorted(named - there):
+        raise FileNotFoundError(f"{', '.join(missing)} is missing")
+    if more := sorted(there - named):
+        raise ValueError(f"entry.json does not name {', '.join(more)}")
+
+
+def _check_scores(claimed: Scores, found: Scores, masks: bool) -> None:
+    for name, value in found._asdict().items():
+        said = getattr(claimed, name)
+        if abs(said - value) > ROUNDING:
+            raise ValueError(f"{name} is {value}, not {said}")
+    if masks and found.admitted_rate < 1:
+        share = 1 - found.admitted_rate
+        raise ValueError(f"on {share:.3%} of the problems masks do not admit what was played")
