@@ -137,7 +137,7 @@ def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
 
     :raises ValueError: its trials are not all made
     """
-    trials = finished_trials(_study(file, learner)) if file.exists() else []
+    trials = _trials_on_file(file, learner)
     if len(trials) < TRIALS:
         raise ValueError(
             f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
@@ -150,8 +150,22 @@ def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
 
 
+def _trials_on_file(file: Path, learner: str) -> list[optuna.trial.FrozenTrial]:
+    """Return a learner's finished trials, and leave the file as it is."""
+    if not file.exists():
+        return []
+    try:
+        return finished_trials(optuna.load_study(study_name=learner, storage=_storage(file)))
+    except KeyError:  # there is no such study
+        return []
+
+
 def _study(file: Path, learner: str) -> optuna.Study:
-    storage = JournalStorage(JournalFileBackend(str(file)))
+    """Return a learner's study, to go on with: it is written down that it was asked for."""
     return optuna.create_study(
-        storage=storage, study_name=learner, direction="maximize", load_if_exists=True
+        storage=_storage(file), study_name=learner, direction="maximize", load_if_exists=True
     )
+
+
+def _storage(file: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(file)))
