@@ -20,7 +20,7 @@ def score_each(
     :param every: whether tasks of any size are played whole
     """
     counts = [task.n_problems if every else played_count(task) for task in tasks]
-    with _episode_bar(sum(counts)) as advance:
+    with episode_bar(sum(counts)) as advance:
         return [
             evaluate(model, task, count, masked, advance)
             for task, count in zip(tasks, counts, strict=True)
@@ -28,7 +28,7 @@ def score_each(
 
 
 @contextmanager
-def _episode_bar(total: int) -> Iterator[Callable[[int], None]]:
+def episode_bar(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar of episodes; what it gives is to be called with the number of those played."""
     columns = ("episodes", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, speed_estimate_period=600) as progress:

@@ -71,6 +71,13 @@ class Verified(NamedTuple):
     settings: dict[str, dict[str, Any]]
 
 
+def check_commit(commit: str) -> None:
+    """Raise a ValueError unless it is one as an :class:`Entry` has it."""
+    if not re.fullmatch(r"[0-9a-f]{40}\+?", commit):
+        wanted = "40 hexadecimal digits, and + if files were changed"
+        raise ValueError(f"commit must be {wanted}, got {commit!r}")
+
+
 def write_entry(folder: Path, entry: Entry) -> None:
     """Write ``entry.json`` into a folder."""
     scores = {name: score._asdict() for name, score in entry.scores.items()}
@@ -126,9 +133,7 @@ def _entry_of(read: dict[str, Any]) -> Entry:
         raise ValueError(f"entry.json: format must be {FORMAT}, got {form!r}")
     _check_fields(Entry, read, "entry.json")
     _check_fields(Privileges, read["privileges"], "privileges")
-    if not re.fullmatch(r"[0-9a-f]{40}\+?", read["commit"]):
-        wanted = "40 hexadecimal digits, and + if files were changed"
-        raise ValueError(f"commit must be {wanted}, got {read['commit']!r}")
+    check_commit(read["commit"])
     for name, score in read["scores"].items():
         if not re.fullmatch(r"[\w-]+\.npz", name):
             raise ValueError(

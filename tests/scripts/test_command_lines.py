@@ -48,8 +48,9 @@ def test_help_helps_and_does_nothing_else(path, monkeypatch, capsys):
 @pytest.mark.parametrize("path", SCRIPTS, ids=str)
 @pytest.mark.usefixtures("nothing_is_written")
 def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
-    of_a_model = path.name in ("evaluate.py", "explain.py", "export.py")
+    of_a_model = path.name in ("entry.py", "evaluate.py", "explain.py", "export.py")
     needed = ["runs/nothing"] if of_a_model else []
+    needed += ["--out", "entry"] if path.name == "entry.py" else []
     assert run_script(monkeypatch, path, *needed, "--no-such-option", 1) == 2
     assert "--no-such-option" in capsys.readouterr().err
 
