@@ -1,8 +1,8 @@
 """Runs of the benchmark that train nothing."""
 
 import functools
-import os
-from pathlib import Path
+
+from notes import note
 
 from agents.studies.benchmark.grid import Job
 from agents.studies.benchmark.runs import Result, definition
@@ -32,15 +32,3 @@ def counted(log, hyperparams, job):
 def counting(log):
     """Return a function that runs a job, and counts in a file; a function that can be pickled."""
     return functools.partial(counted, log)
-
-
-def note(log, what):
-    """Add a line to a file that other processes add to as well."""
-    file = os.open(log, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
-    os.write(file, f"{what}\n".encode())
-    os.close(file)
-
-
-def noted(log):
-    """Return the lines of such a file."""
-    return Path(log).read_text().splitlines() if Path(log).exists() else []

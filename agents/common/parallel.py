@@ -1,14 +1,22 @@
 """Runs of experiments side by side, gathered in one CSV file; they can be killed and go on."""
 
+import os
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.common.files import Row, only_writer, read_rows, write_rows
 
+RETRIES = 3  # of what was lost with a process or a machine
+
 Job = TypeVar("Job", bound=Hashable)
+Result = TypeVar("Result")
 
 
 def run_missing(
@@ -24,6 +32,7 @@ def run_missing(
     :param job_of: the job that a row of the file is a result of
     :return: after the start and after each job, how many are finished and how many there are
     :raises BlockingIOError: another process is adding to the file
+    :raises ChildProcessError: see :func:`in_processes`
     """
     with only_writer(file.with_name(f"{file.name}.lock"), file):
         rows = read_rows(file)
@@ -31,9 +40,52 @@ def run_missing(
         missing = [job for job in jobs if job not in finished]
         done = len(jobs) - len(missing)
         yield done, len(jobs)
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(run, job) for job in missing]):
-                rows += future.result()
-                write_rows(file, rows)
-                done += 1
-                yield done, len(jobs)
+        for found in in_processes([partial(run, job) for job in missing], processes):
+            rows += found
+            write_rows(file, rows)
+            done += 1
+            yield done, len(jobs)
+
+
+def in_processes(calls: Sequence[Callable[[], Result]], processes: int) -> Iterator[Result]:
+    """Make calls in processes of their own, and yield what each returns as it comes.
+
+    What is lost because a process was killed, for want of memory say, is called again. All of them
+    end with the process that asked for them, also when that is killed.
+
+    :param calls: functions without arguments that can be pickled
+    :param processes: how many at a time
+    :raises ChildProcessError: processes were killed again and again
+    """
+    left = list(calls)
+    vain = 0  # how many pools in a row were broken before anything was finished
+    while left:
+        if vain > RETRIES:
+            raise ChildProcessError(
+                f"processes were killed {vain} times in a row: is there enough memory for "
+                f"{processes} at a time? What is finished is kept: start again to go on"
+            )
+        vain += 1
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
+        try:
+            running = {pool.submit(call): call for call in left}
+            for future in as_completed(running):
+                with suppress(BrokenProcessPool):  # those that were finished by then are good
+                    result = future.result()
+                    left.remove(running[future])
+                    vain = 0
+                    yield result
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when its parent does: a killed one cannot tell its pool to stop."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
