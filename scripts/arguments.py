@@ -30,6 +30,25 @@ def check_names(models: Sequence[Path]) -> None:
         raise ValueError(f"models must be one or more, with different names, got {names}")
 
 
+def value_or_none(metavar: str, bare: str) -> PrimitiveConstructorSpec[str | None]:
+    """Return how a flag is read that may have a value.
+
+    :param bare: what the flag means without one
+    """
+
+    def read(words: list[str]) -> str:
+        (value,) = words or [bare]
+        return value
+
+    return PrimitiveConstructorSpec(
+        nargs=(0, 1),
+        metavar=f"[{metavar}]",
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, str),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
 @_registry.primitive_rule
 def _whole_numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
     if info.type is not int:

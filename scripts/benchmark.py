@@ -1,20 +1,25 @@
 """Run the benchmark: learners on tasks, with many seeds.
 
     python scripts/benchmark.py --tunings default
+    python scripts/benchmark.py --ray 10.0.0.1:6379
 
 A killed benchmark goes on where it stopped, and finished runs are not repeated.
 """
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from arguments import parse
+from arguments import parse, value_or_none
 from console import job_progress, stop
 
+from agents.common.cluster import AUTO, on_cluster
+from agents.common.parallel import in_processes
 from agents.studies.benchmark.grid import LEARNERS, TASKS, Tuning, all_jobs
 from agents.studies.benchmark.results import Store
-from agents.studies.benchmark.running import run_missing
+from agents.studies.benchmark.running import Executor, run_missing
 
 
 @dataclass
@@ -26,11 +31,21 @@ class BenchmarkSettings:
     learners: tuple[str, ...] = tuple(LEARNERS)
     """learners, by their names there"""
     processes: int = os.cpu_count() or 1
-    """runs at a time, each on one thread"""
+    """runs at a time on this machine, each on one thread"""
+    ray: Annotated[str | None, value_or_none("ADDRESS", AUTO)] = None
+    """run on the cores of a Ray cluster instead, that of this address; without an address on the
+    one that RAY_ADDRESS names or this machine is part of, or on one of this machine alone"""
     runs: Path = Path("runs/benchmark")
-    """folder of the runs in progress and of what finished since the tables were written"""
+    """folder of the finished runs, a file each"""
     out: Path = Path("docs/results")
-    """folder of the tables"""
+    """folder of the tables, into which they are gathered"""
+
+    @property
+    def execute(self) -> Executor:
+        """What makes the runs."""
+        if self.ray is None:
+            return functools.partial(in_processes, processes=self.processes)
+        return functools.partial(on_cluster, address=self.ray)
 
 
 def main() -> None:
@@ -42,9 +57,9 @@ def main() -> None:
             if job.task in settings.tasks and job.learner in settings.learners
         ]
         store = Store(settings.out, settings.runs / "finished")
-        job_progress(run_missing(jobs, store, settings.runs, settings.processes))
+        job_progress(run_missing(jobs, store, settings.runs, settings.execute))
         store.gather()
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         stop(error)
 
 
