@@ -271,6 +271,18 @@ def make_model(
     :param network: one of :data:`NETWORKS`, for those with a choice
     :param hyperparams: settings of the learner's class that take the place of these
     """
+    settings = model_settings(algo, env.num_envs, use_masking, network, hyperparams)
+    return ALGORITHMS[algo].model_class(env=env, seed=seed, device=device, **settings)
+
+
+def model_settings(
+    algo: str,
+    n_envs: int,
+    use_masking: bool,
+    network: str,
+    hyperparams: Mapping[str, int | float] | None,
+) -> dict[str, Any]:
+    """Return what a learner's class is made with, its policy among it: see :func:`make_model`."""
     algorithm = ALGORITHMS[algo]
     policy_class, settings = algorithm.policy_class, dict(algorithm.settings)
     if policy_class is None:
@@ -280,8 +292,8 @@ def make_model(
         settings["policy_kwargs"] = settings.get("policy_kwargs", {}) | chosen.policy_kwargs
     settings |= hyperparams or {}
     if algorithm.minibatches:
-        rollout = settings["n_steps"] * env.num_envs
+        rollout = settings["n_steps"] * n_envs
         settings.setdefault("batch_size", rollout // algorithm.minibatches)
     if issubclass(algorithm.model_class, MaskableRecurrentPPO):
         settings["use_masking"] = use_masking
-    return algorithm.model_class(policy_class, env, seed=seed, device=device, **settings)
+    return {"policy": policy_class} | settings

@@ -28,6 +28,7 @@ from agents.studies.benchmark.grid import (
     Job,
 )
 from agents.studies.benchmark.runs import ROOT, train_and_evaluate
+from agents.studies.benchmark.spaces import SPACES, choose
 from agents.toolarith.algorithms import ALGORITHMS
 
 TUNING_TASK = BenchmarkTask("published-1", "ToolArith-v0", (1,), steps=40_000)
@@ -35,46 +36,6 @@ TUNING_SEED = 1_000
 TRIALS = 8  # a learner
 STUDIES = ROOT / "docs" / "results" / "benchmark_studies.jsonl"
 
-Space = dict[str, tuple[int | float, ...]]
-
-_GAMMA: Space = {"gamma": (0.9, 0.99, 1.0)}
-_ON_POLICY: Space = _GAMMA | {"n_steps": (16, 32, 64), "ent_coef": (0.01, 0.02, 0.05)}
-_PPO: Space = _ON_POLICY | {"learning_rate": (5e-4, 1e-3, 2e-3)}
-_A2C: Space = _ON_POLICY | {"n_steps": (8, 16, 32), "learning_rate": (3.5e-4, 7e-4, 1.4e-3)}
-_DQN: Space = {
-    "gamma": (0.8, 0.9, 0.99),
-    "learning_rate": (5e-4, 1e-3, 2e-3),
-    "exploration_fraction": (0.25, 0.5, 0.75),
-    "target_update_interval": (500, 2_000, 8_000),
-}
-_TRPO: Space = _GAMMA | {
-    "n_steps": (16, 32, 64),
-    "learning_rate": (5e-4, 1e-3, 2e-3),
-    "target_kl": (0.005, 0.01, 0.02),
-}
-
-# By the algorithm. They hold the defaults, with which the first trial of each learner is made.
-SPACES: dict[str, Space] = {
-    "ppo": _PPO,
-    "maskable_ppo": _PPO,
-    "recurrent_ppo": _PPO,
-    "recurrent_ppo_lstm": _PPO,
-    "maskable_recurrent_ppo": _PPO,
-    "a2c": _A2C,
-    "recurrent_a2c": _A2C,
-    "dqn": _DQN,
-    "qr_dqn": _DQN,
-    "trpo": _TRPO,
-    PUBLISHED_A2C: {
-        "learning_rate": (3e-4, 1e-3, 3e-3),
-        "entropy_weight": (0.01, 0.03, 0.1),
-        "batch_size": (64, 192, 384),
-        "max_grad_norm": (0.5, 1.0, 2.0),
-    },
-}
-
-if len({tuple(sorted(map(len, space.values()))) for space in SPACES.values()}) > 1:
-    raise AssertionError("the spaces must be of one size")
 if TUNING_SEED in SEEDS or any(
     (task.env, task.stage) == (TUNING_TASK.env, TUNING_TASK.stage) for task in TASKS.values()
 ):
@@ -92,9 +53,9 @@ def tune(folder: Path, file: Path, learner: str) -> None:
     space = SPACES[LEARNERS[learner].algo]
 
     def objective(trial: optuna.Trial) -> float:
-        chosen = {name: trial.suggest_categorical(name, among) for name, among in space.items()}
+        hyperparams = choose(trial, space)
         rows, _ = train_and_evaluate(
-            TUNING_TASK, LEARNERS[learner], TUNING_SEED, chosen, folder / f"tuning_{learner}"
+            TUNING_TASK, LEARNERS[learner], TUNING_SEED, hyperparams, folder / f"tuning_{learner}"
         )
         return float(np.mean([row["mean_return"] for row in rows]))
 
