@@ -2,13 +2,23 @@
 
 import pytest
 import yaml
+from conftest import ROOT
 
 from agents.studies.benchmark.grid import LEARNERS
 from agents.studies.benchmark.spaces import SPACES
+from agents.studies.benchmark.tuning import best_hyperparams
 from agents.studies.benchmark.zoo import ZOO_LEARNERS, hyperparams_file
 from agents.toolarith.algorithms import ALGORITHMS
 
 WORLDS = ["ToolArith-v0", "ToolArithMemory-v0", "ToolArithExpression-v0"]
+
+
+def test_the_files_are_those_of_the_best_trials():
+    files = list((ROOT / "hyperparams").iterdir())
+    assert {file.name for file in files} == {f"{name}.yml" for name in ZOO_LEARNERS}
+    for file in files:
+        tuned = best_hyperparams(ZOO_LEARNERS[file.stem])
+        assert file.read_text() == hyperparams_file(file.stem, tuned)
 
 
 def test_every_tuned_algorithm_has_a_file():
