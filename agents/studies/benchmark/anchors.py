@@ -10,8 +10,9 @@ from toolenv_gym.oracle import Task
 RANDOM, OPTIMUM = "random", "optimum"
 ONE_SEQUENCE = "one sequence for all"
 MEMORYLESS = "memoryless"
+MASKED = "memoryless with masks"
 WITHOUT_REGISTER = "without register"
-KINDS = (RANDOM, ONE_SEQUENCE, MEMORYLESS, "memoryless with masks", WITHOUT_REGISTER, OPTIMUM)
+KINDS = (RANDOM, ONE_SEQUENCE, MEMORYLESS, MASKED, WITHOUT_REGISTER, OPTIMUM)
 
 
 MOST_PROBLEMS = 8_100_000  # of a stage that is gone through

@@ -20,9 +20,13 @@ def normalized(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.Series:
 
     :param rows: with a task, stage, split and mean return
     :param anchors: rows of :func:`agents.studies.benchmark.anchors.anchor_rows`
+    :raises ValueError: the anchors of some rows are missing
     """
     exact = anchors.pivot(index=PART, columns="kind", values="mean_return")
     of_rows = exact.reindex(pd.MultiIndex.from_frame(rows[PART])).set_axis(rows.index)
+    if (unknown := of_rows[[RANDOM, OPTIMUM]].isna().any(axis=1)).any():
+        missing = rows.loc[unknown, PART].drop_duplicates().to_numpy().tolist()
+        raise ValueError(f"no anchors are known of {missing}: make them anew")
     return (rows["mean_return"] - of_rows[RANDOM]) / (of_rows[OPTIMUM] - of_rows[RANDOM])
 
 
@@ -39,11 +43,13 @@ def checkpoint_scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def final_scores(checkpoints: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a run: its last score, and at which of its checkpoints it was first solved.
+    """Return a row a run: its last score, and from which of its checkpoints on it is solved.
 
-    ``solved_at`` is not a number where it never was.
+    ``solved_at`` are the steps of the first checkpoint that is solved with all after it, so that a
+    run that unlearns the task has not solved it; it is not a number if there is none.
     """
     ordered = checkpoints.sort_values([*RUN, "steps"], kind="stable")
     last = ordered.groupby(RUN, sort=False).tail(1)
-    first = ordered[ordered["solved"]].groupby(RUN)["steps"].min().rename("solved_at")
+    lasting = ordered[::-1].groupby(RUN, sort=False)["solved"].cummin().astype(bool)
+    first = ordered[lasting[::-1]].groupby(RUN)["steps"].min().rename("solved_at")
     return last.merge(first, how="left", left_on=RUN, right_index=True).reset_index(drop=True)
