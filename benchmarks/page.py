@@ -10,10 +10,9 @@ from typing import Any
 import tyro
 
 from agents.common.files import write_text
-from agents.common.tables import markdown_table
+from agents.common.tables import filled, markdown_table
 
 DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- {}: written by benchmarks/page.py -->\n", "<!-- end -->"
 LEARNERS = {
     "ours": "MaskableRecurrentPPO, GRU, compiled worlds",
     "ours_lstm": "MaskableRecurrentPPO, LSTM, compiled worlds",
@@ -118,11 +117,7 @@ TABLES = {"environments": environments, "learners": learners, "gru": gru, "gpu":
 
 def fill(page: str) -> str:
     """Return the page with the tables as the results are now."""
-    for name, make in TABLES.items():
-        before, _, rest = page.partition(BEGIN.format(name))
-        _, _, after = rest.partition(END)
-        page = f"{before}{BEGIN.format(name)}{make()}{END}{after}"
-    return page
+    return filled(page, {name: make() for name, make in TABLES.items()}, "benchmarks/page.py")
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Rows of results, brought into the tables of a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.common.files import Row
@@ -26,3 +26,20 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table as a page in Markdown has it."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def filled(page: str, tables: Mapping[str, str], script: str) -> str:
+    """Return a page with its tables put in anew, each between two comments.
+
+    :param tables: by the names that the comments before them tell, beside the script's
+    :param script: that writes them, as a path from the root of the repository
+    :raises ValueError: the page has no place for a table
+    """
+    for name, table in tables.items():
+        begin, end = f"<!-- {name}: written by {script} -->\n", "<!-- end -->"
+        before, _, rest = page.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"the page has no place for the table {name}: {begin.strip()} {end}")
+        page = f"{before}{begin}{table}{end}{after}"
+    return page

@@ -4,6 +4,7 @@ Learners with other privileges are not compared: the rows are grouped by them, a
 score within a group.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -163,3 +164,46 @@ def estimate(known: Estimate) -> str:
     """Return a value with its interval as text, without it if there is none."""
     interval = "" if pd.isna(known.low) else f" [{known.low:.3f}, {known.high:.3f}]"
     return f"{known.value:.3f}{interval}"
+
+
+def tuning_table(file: Path) -> pd.DataFrame:
+    """Return a row a learner: its trials, and what the default and the best of them came to.
+
+    Its columns are the learner, ``trials``, how many finished; ``default`` and ``best``, the values
+    of the first trial and of the best; and ``hyperparams``, those of the best.
+
+    :param file: the studies, of :mod:`agents.studies.benchmark.tuning`
+    :raises ValueError: there is no such file
+    """
+    import optuna  # not needed by the other tables
+    from optuna.storages.journal import JournalFileBackend
+
+    from agents.studies.benchmark.tuning import finished_trials
+
+    if not file.exists():
+        raise ValueError(f"there are no studies in {file}: run scripts/tune.py first")
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
+    known = optuna.get_all_study_names(storage)
+    rows = []
+    for learner in LEARNERS:
+        if learner in known:
+            trials = finished_trials(optuna.load_study(study_name=learner, storage=storage))
+            best = max(trials, key=lambda trial: trial.value or 0.0)
+            values = {"default": trials[0].value, "best": best.value}
+            facts = {"learner": learner, "trials": len(trials)}
+            rows.append(facts | values | {"hyperparams": best.params})
+    return pd.DataFrame(rows)
+
+
+def tuning_markdown(tuned: pd.DataFrame) -> str:
+    """Return a table for a page of what tuning found.
+
+    :param tuned: of :func:`tuning_table`
+    """
+    header = ["learner", "trials", "default", "best trial", "its hyperparameters"]
+    rows = [
+        [row["learner"], str(row["trials"]), f"{row['default']:.3f}", f"{row['best']:.3f}", named]
+        for _, row in tuned.iterrows()
+        for named in [", ".join(f"{name} {value:g}" for name, value in row["hyperparams"].items())]
+    ]
+    return markdown_table(header, rows)

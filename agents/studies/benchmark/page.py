@@ -1,0 +1,52 @@
+"""All that is made of the benchmark's rows: its tables, and the page with them."""
+
+from pathlib import Path
+
+from agents.common.files import write_text
+from agents.common.tables import filled
+from agents.studies.benchmark.profile import profile, profile_markdown
+from agents.studies.benchmark.results import ROWS, read_table
+from agents.studies.benchmark.tables import (
+    benchmark_markdown,
+    summarise,
+    tuning_markdown,
+    tuning_table,
+)
+
+ANCHORS = "benchmark_anchors.csv"
+STUDIES = "benchmark_studies.jsonl"
+SCRIPT = "scripts/benchmark_page.py"
+
+
+def markdown_tables(results: Path) -> dict[str, str]:
+    """Return the tables in Markdown, by their names, from the rows in a folder.
+
+    :raises ValueError: there are no rows, or of other benchmarks
+    """
+    rows, anchors = (read_table(results / name) for name in (ROWS, ANCHORS))
+    if rows.empty or anchors.empty:
+        raise ValueError(
+            f"{results} must hold {ROWS} and {ANCHORS}: run scripts/benchmark.py first"
+        )
+    cells, ratios = summarise(rows), profile(rows, anchors)
+    return {
+        "benchmark_default": benchmark_markdown(cells, anchors, "default"),
+        "benchmark_tuned": benchmark_markdown(cells, anchors, "tuned"),
+        "benchmark_profile": profile_markdown(ratios, "default"),
+        "benchmark_profile_tuned": profile_markdown(ratios, "tuned"),
+        "benchmark_tuning": tuning_markdown(tuning_table(results / STUDIES)),
+    }
+
+
+def write_page(results: Path, page: Path) -> None:
+    """Write the tables, a file each, and put them into the page.
+
+    :param results: folder of the rows, anchors and studies, and of the tables
+    :param page: in Markdown; it has a place for each table
+    :raises ValueError: there are no rows, or of other benchmarks
+    """
+    tables = markdown_tables(results)
+    text = filled(page.read_text(), tables, SCRIPT)
+    for name, table in tables.items():
+        write_text(results / f"{name}.md", table)
+    write_text(page, text)
