@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 from agents.common.files import Row
+from agents.common.provenance import ROOT
 from agents.studies.benchmark.grid import TASKS
 from toolenv_gym.ceilings import highest_mean_return
 from toolenv_gym.oracle import Task
+
+FILE = ROOT / "docs" / "results" / "benchmark_anchors.csv"
 
 RANDOM, OPTIMUM = "random", "optimum"
 ONE_SEQUENCE = "one sequence for all"
@@ -13,7 +16,6 @@ MEMORYLESS = "memoryless"
 MASKED = "memoryless with masks"
 WITHOUT_REGISTER = "without register"
 KINDS = (RANDOM, ONE_SEQUENCE, MEMORYLESS, MASKED, WITHOUT_REGISTER, OPTIMUM)
-
 
 MOST_PROBLEMS = 8_100_000  # of a stage that is gone through
 

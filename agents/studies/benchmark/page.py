@@ -4,6 +4,7 @@ from pathlib import Path
 
 from agents.common.files import write_text
 from agents.common.tables import filled
+from agents.studies.benchmark.anchors import FILE
 from agents.studies.benchmark.profile import profile, profile_markdown
 from agents.studies.benchmark.results import ROWS, read_table
 from agents.studies.benchmark.tables import (
@@ -13,7 +14,7 @@ from agents.studies.benchmark.tables import (
     tuning_table,
 )
 
-ANCHORS = "benchmark_anchors.csv"
+ANCHORS = FILE.name
 STUDIES = "benchmark_studies.jsonl"
 SCRIPT = "scripts/benchmark_page.py"
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from agents.common.files import Row, write_bytes, write_text
+from agents.studies.benchmark.anchors import FILE as ANCHORS
 from agents.studies.benchmark.grid import Job
 from agents.studies.benchmark.runs import Result
+from agents.studies.benchmark.scores import normalized
 
 ROWS = "benchmark.csv.gz"
 TEMPLATES = "benchmark_templates.csv.gz"
@@ -81,7 +83,10 @@ class Store:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         unique = _UNIQUE[name]
-        write_table(self._folder / name, table.drop_duplicates(unique).sort_values(unique))
+        table = table.drop_duplicates(unique).sort_values(unique, ignore_index=True)
+        if name == ROWS:
+            table["normalized"] = normalized(table, read_table(ANCHORS)).round(12)
+        write_table(self._folder / name, table)
 
     def _finished_runs(self) -> Iterator[tuple[Job, str, Path]]:
         """Yield the job and the definition of each run, and the file that holds it."""

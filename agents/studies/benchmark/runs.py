@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch as th
 
 from agents.common.files import Row
+from agents.common.provenance import ROOT, commit
 from agents.published import a2c
 from agents.studies.benchmark.grid import (
     EVALUATE_EVERY,
@@ -34,7 +34,6 @@ from agents.toolarith.training import train
 from toolenv_gym.oracle import Task
 
 PROBLEMS = 5_000  # a stage of expressions, at the end; those of five digits are played whole
-ROOT = Path(__file__).parents[3]
 
 
 class Result(NamedTuple):
@@ -167,7 +166,7 @@ def _facts(job: Job, hyperparams: Hyperparams) -> Row:
         "curriculum": learner.curriculum,
         "shaping": task.rules.SHAPING,
         "reveal": task.reveal,
-        "commit": _commit(),
+        "commit": commit(),
         "lock": hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()[:12],
         "machine": _machine(),
     }
@@ -179,14 +178,6 @@ def _library(algo: str) -> str:
     name = {"agents": "sb3_contrib"}.get(package, package)
     ours = "toolenv_gym on " if package == "agents" else ""
     return f"{ours}{name} {metadata.version(name)}"
-
-
-@functools.cache
-def _commit() -> str:
-    """Return the commit that runs, with a + if files were changed since."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*"]
-    found = subprocess.run([*git, "--dirty=+"], capture_output=True, text=True, check=False)
-    return found.stdout.strip()
 
 
 @functools.cache

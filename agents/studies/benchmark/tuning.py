@@ -17,6 +17,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from agents.common.provenance import ROOT
 from agents.published import a2c
 from agents.studies.benchmark.grid import (
     LEARNERS,
@@ -27,7 +28,7 @@ from agents.studies.benchmark.grid import (
     Hyperparams,
     Job,
 )
-from agents.studies.benchmark.runs import ROOT, train_and_evaluate
+from agents.studies.benchmark.runs import train_and_evaluate
 from agents.studies.benchmark.spaces import SPACES, choose
 from agents.toolarith.algorithms import ALGORITHMS
 

@@ -1,0 +1,28 @@
+"""Compute the exact scores that the benchmark measures its learners by (three minutes).
+
+python scripts/anchors.py
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from arguments import parse
+
+from agents.common.files import write_rows
+from agents.studies.benchmark.anchors import FILE, anchor_rows
+
+
+@dataclass
+class AnchorSettings:
+    out: Path = FILE
+    """CSV of the anchors"""
+
+
+def main() -> None:
+    settings = parse(AnchorSettings, __doc__)
+    write_rows(settings.out, list(anchor_rows()))
+    print(f"Anchors are in {settings.out}")
+
+
+if __name__ == "__main__":
+    main()
