@@ -26,11 +26,14 @@ def on_cluster(calls: Sequence[Callable[[], Result]], address: str) -> Iterator[
     :raises ModuleNotFoundError: Ray is not installed
     """
     ray = _ray()
-    ray.init(
-        address=None if address == AUTO else address,
-        logging_level=logging.WARNING,
-        log_to_driver=False,  # what the workers print
-    )
+    try:
+        ray.init(
+            address=None if address == AUTO else address,
+            logging_level=logging.WARNING,
+            log_to_driver=False,  # what the workers print
+        )
+    except ray.exceptions.RayError as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error}") from error
     try:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
         running = [task.remote(call) for call in calls]

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import time
 from collections import Counter
 
@@ -23,16 +24,15 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 200}
+QUICK = {"health_check_period_ms": 500}  # it takes a few of them to find a node dead
 
 
 @pytest.fixture
-def cluster():
+def cluster(monkeypatch):
     """A cluster of one node with one core."""
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 1, "include_dashboard": False, "_system_config": QUICK},
-    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # for its workers to find this file
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": QUICK}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     cluster.shutdown()
 
@@ -115,8 +115,3 @@ def test_a_call_that_always_kills_its_worker_ends_in_an_error(tmp_path, cluster)
     with pytest.raises(ChildProcessError, match="lost 4 times with its worker"):
         list(on_cluster([functools.partial(crash, tmp_path)], cluster.address))
     assert len(noted(tmp_path / "begun")) == 1 + RETRIES
-
-
-def test_where_no_cluster_is_the_error_names_the_address():
-    with pytest.raises(ConnectionError, match=r"127\.0\.0\.1:1"):
-        list(on_cluster([], "127.0.0.1:1"))
