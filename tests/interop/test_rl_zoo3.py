@@ -54,11 +54,15 @@ from pathlib import Path
 
 # end
 from matplotlib import pyplot as plt
+from rl_zoo3 import ALGOS
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 
 from agents import MaskableRecurrentPPO, ToolArithGruPolicy
+from agents.studies.benchmark.grid import LEARNERS
 from agents.studies.benchmark.spaces import SPACES
+from agents.studies.benchmark.zoo import ZOO_LEARNERS
+from agents.toolarith.algorithms import ALGORITHMS
 from toolenv_gym import oracle, worlds
 
 
@@ -100,23 +104,28 @@ COMMANDS = re.findall(r"python scripts/zoo\.py (.*)", __doc__.replace("\\\n", ""
 SMALL = ["-n", 1024, "--device", "cpu", "-params", "n_envs:8", "n_steps:16", "batch_size:32"]
 
 
-@pytest.mark.filterwarnings("default")  # the Zoo's own
-def test_entry_script(monkeypatch, capfd, tmp_path):
-    """The commands above, one after the other, with fewer steps."""
+@pytest.fixture
+def zoo(monkeypatch, tmp_path):
+    """Return a function that runs the entry script with a command line."""
 
-    def run(number, *arguments):
-        words = ["scripts/zoo.py", *COMMANDS[number].split(), *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", words)
-        runpy.run_path(str(ROOT / words[0]), run_name="__main__")
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["scripts/zoo.py", *map(str, words)])
+        runpy.run_path(str(ROOT / "scripts" / "zoo.py"), run_name="__main__")
 
     monkeypatch.setenv("MPLBACKEND", "Agg")
     (tmp_path / "hyperparams").symlink_to(ROOT / "hyperparams")
+    return run
+
+
+@pytest.mark.filterwarnings("default")  # the Zoo's own
+def test_entry_script(zoo, capfd):
+    """The commands above, one after the other, with fewer steps."""
     algo, env_id = "maskable_recurrent_ppo", "ToolArithMemory-v0"
     folder = Path("logs", algo, f"{env_id}_1")
     stages = [oracle.best_returns(oracle.Task(worlds.memory, stage)) for stage in range(3)]
     highest = max(returns.max() for returns in stages) + 1e-6
 
-    run(0, *SMALL, "--eval-freq", 512)
+    zoo(*COMMANDS[0].split(), *SMALL, "--eval-freq", 512)
     model = MaskableRecurrentPPO.load(folder / f"{env_id}.zip")
     assert (model.num_timesteps, type(model.policy)) == (1024, ToolArithGruPolicy)
     assert (model.use_masking, model.n_steps, model.n_epochs) == (True, 16, 4)
@@ -124,24 +133,35 @@ def test_entry_script(monkeypatch, capfd, tmp_path):
     assert evaluations["timesteps"].tolist() == [512, 1024]
 
     capfd.readouterr()
-    run(1, "-n", 200)
+    zoo(*COMMANDS[1].split(), "-n", 200)
     returns = re.findall(r"^Episode Reward: (.*)$", capfd.readouterr().out, flags=re.MULTILINE)
     assert len(returns) >= 200 // 7
     assert all(0 <= float(value) <= highest for value in returns)
 
-    run(2)
+    zoo(*COMMANDS[2].split())
     (curve,) = plt.gca().get_lines()
     assert curve.get_xdata()[-1] <= 1024
     assert 0 <= curve.get_ydata().min() <= curve.get_ydata().max() <= highest
 
-    run(3, "--no-display")
+    zoo(*COMMANDS[3].split(), "--no-display")
     (plotted,) = pickle.loads(Path("logs/plots.pkl").read_bytes())[env_id].values()
     assert plotted["mean"] == pytest.approx(evaluations["results"].mean(axis=1))
 
-    run(4, *SMALL, "--n-trials", 2, "--eval-episodes", 2)
+    zoo(*COMMANDS[4].split(), *SMALL, "--n-trials", 2, "--eval-episodes", 2)
     (report,) = folder.parent.glob("report_*.csv")
     with report.open() as file:
         trials = list(csv.DictReader(file))
     assert [trial["state"] for trial in trials] == ["COMPLETE", "COMPLETE"]
     for name, among in SPACES[algo].items():
         assert all(float(trial[f"params_{name}"]) in among for trial in trials)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ZOO_LEARNERS)
+def test_every_file_of_hyperparameters(zoo, name):
+    env_id = "ToolArithExpression-v0"
+    command = f"train --algo {name} --env {env_id} --conf-file hyperparams/{name}.yml"
+    zoo(*command.split(), "-n", 128, "--device", "cpu", "-params", "n_envs:4")
+    model = ALGOS[name].load(f"logs/{name}/{env_id}_1/{env_id}.zip")
+    assert type(model) is ALGORITHMS[LEARNERS[ZOO_LEARNERS[name]].algo].model_class
+    assert model.num_timesteps >= 128
