@@ -1,0 +1,26 @@
+"""The page of the benchmark: its tables are those of the committed rows."""
+
+import pytest
+from conftest import ROOT
+
+from agents.common.tables import filled
+from agents.studies.benchmark.page import SCRIPT, markdown_tables
+
+PAGE = ROOT / "docs" / "benchmark.md"
+RESULTS = ROOT / "docs" / "results"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """All tables, worked out from the committed rows again."""
+    return markdown_tables(RESULTS)
+
+
+def test_the_tables_are_those_of_the_rows(tables):
+    for name, table in tables.items():
+        assert (RESULTS / f"{name}.md").read_text() == table, f"run {SCRIPT}"
+
+
+def test_the_page_holds_the_tables(tables):
+    text = PAGE.read_text()
+    assert filled(text, tables, SCRIPT) == text, f"run {SCRIPT}"
