@@ -7,7 +7,7 @@ INTEROP := $(notdir $(basename $(wildcard tests/interop/requirements/*.txt)))
 BESIDE := $(patsubst %,tests/interop/requirements/%.txt,minari skrl)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
+.PHONY: help train test lint oracle benchmark cluster-test hyperparams ceilings seeds curves reproduce ablate compare interventions \
 	learners learns mutants policy-defaults bench bench-published interop
 
 help: ## this list; every other target sets up .venv first
@@ -66,6 +66,17 @@ learns: $(READY) ## see in how many steps right learners learn the simplest task
 mutants: $(READY) ## run every check of learners on every broken learner (five minutes)
 	$(BIN)/python tests/learner_matrix.py
 
+benchmark: $(READY) ## run what is missing of the benchmark, and draw it (two and a half hours on 2 cores)
+	$(BIN)/python scripts/tune.py
+	$(BIN)/python scripts/benchmark.py $(ARGS)
+	$(BIN)/python scripts/benchmark_page.py
+
+cluster-test: .interop/cluster/ready ## run the benchmark's tests on a Ray cluster of two nodes
+	.interop/cluster/bin/python -m pytest tests/agents/studies/test_benchmark_cluster.py
+
+hyperparams: $(READY) ## write the tuned settings as RL Baselines3 Zoo reads them
+	$(BIN)/python scripts/hyperparams.py --out hyperparams
+
 seeds: $(READY) ## train the default agents with five seeds (a quarter of an hour)
 	$(BIN)/python scripts/seeds.py --out docs/results/default_seeds.csv $(ARGS)
 	$(BIN)/python scripts/seeds.py --env ToolArithExpression-v0 \
@@ -103,6 +114,12 @@ $(READY): setup.cfg pyproject.toml constraints.txt $(BESIDE)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]' $(BESIDE:%=-r %)
 	touch $(READY)
+
+.interop/cluster/ready: setup.cfg constraints.txt
+	$(PYTHON) -m venv .interop/cluster
+	.interop/cluster/bin/python -m pip install --quiet -c constraints.txt torch
+	.interop/cluster/bin/python -m pip install --quiet -c constraints.txt -e '.[cluster]' pytest
+	touch $@
 
 .interop/%/ready: tests/interop/requirements/%.txt setup.cfg constraints.txt
 	$(PYTHON) -m venv .interop/$*

@@ -264,6 +264,11 @@ class TrainSettings:
         return self.masks or (self.algo == "maskable_ppo" and self.schedule != "guided")
 
     @property
+    def uses_masks(self) -> bool:
+        """Whether the learner, if it has the choice, is to respect masks in training."""
+        return self.masks or self.schedule == "guided"
+
+    @property
     def schedule(self) -> str:
         """The curriculum asked for, or the default one."""
         guidable = knows_masks(self.algo) and not self.masks

@@ -55,13 +55,12 @@ def prepare(run: Run) -> BaseAlgorithm:
         settings.split,
         settings.max_steps,
     )
-    use_masking = settings.masks or settings.schedule == "guided"
     model = make_model(
         settings.algo,
         env,
         settings.seed,
         settings.device,
-        use_masking,
+        settings.uses_masks,
         settings.network,
         settings.hyperparams,
     )

@@ -27,7 +27,7 @@ from agents.studies.benchmark.grid import (
     Job,
     Learner,
 )
-from agents.toolarith.algorithms import ALGORITHMS
+from agents.toolarith.algorithms import ALGORITHMS, model_settings
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import open_run, to_save
 from agents.toolarith.training import train
@@ -48,13 +48,25 @@ class Result(NamedTuple):
 
 
 def definition(job: Job, hyperparams: Hyperparams) -> str:
-    """Return a fingerprint of all that a run is defined by: rows of two must not be mixed."""
+    """Return a fingerprint of all that a cell is defined by: rows of two must not be mixed.
+
+    The learner's defaults are among it; the versions of libraries are in the rows instead.
+    """
     task, learner = TASKS[job.task], LEARNERS[job.learner]
+    asked: Any
     if learner.algo == PUBLISHED_A2C:
-        asked: Any = [_published_settings(task, job.seed, hyperparams).__dict__, task.steps]
+        asked = _published_settings(task, 0, hyperparams).__dict__
     else:
-        asked = to_save(learner.settings(task, seed=job.seed, hyperparams=hyperparams))
-    text = json.dumps([asked, EVALUATE_EVERY, PROBLEMS], sort_keys=True)
+        settings = learner.settings(task, hyperparams=hyperparams)
+        made = model_settings(
+            learner.algo,
+            settings.sizes.n_envs,
+            settings.uses_masks,
+            settings.network,
+            settings.hyperparams,
+        )
+        asked = [to_save(settings), {name: repr(value) for name, value in made.items()}]
+    text = json.dumps([job.task, task.steps, asked, EVALUATE_EVERY, PROBLEMS], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -6,10 +6,7 @@ which Optuna reads.
 
 import functools
 import inspect
-import math
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from agents.common.parallel import in_processes
 from agents.common.provenance import ROOT
 from agents.published import a2c
 from agents.studies.benchmark.grid import (
@@ -81,11 +79,9 @@ def tune_all(file: Path, folder: Path, processes: int) -> Iterator[tuple[int, in
     """Tune every learner; yield how many are done, and how many there are."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     yield 0, len(LEARNERS)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(tune, folder, file, learner) for learner in LEARNERS]
-        for done, future in enumerate(as_completed(running), start=1):
-            future.result()
-            yield done, len(LEARNERS)
+    calls = [functools.partial(tune, folder, file, learner) for learner in LEARNERS]
+    for done, _ in enumerate(in_processes(calls, processes), start=1):
+        yield done, len(LEARNERS)
 
 
 def tuned_hyperparams(job: Job) -> Hyperparams:
@@ -104,7 +100,8 @@ def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
         raise ValueError(
             f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
         )
-    return max(trials, key=lambda trial: trial.value or -math.inf).params
+    values = [trial.value for trial in trials]
+    return trials[int(np.argmax(values))].params
 
 
 def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
