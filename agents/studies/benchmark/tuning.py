@@ -100,7 +100,7 @@ def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
         raise ValueError(
             f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
         )
-    values = [trial.value for trial in trials]
+    values = np.array([trial.value for trial in trials], dtype=np.float64)
     return trials[int(np.argmax(values))].params
 
 
