@@ -154,7 +154,7 @@ def evaluate(
         task,
         count,
         mean_return,
-        _optimum(task, count),
+        optimum(task, count),
         success_rate,
         reached_target_rate,
         {template: float(successes[template]) / each for template in templates},
@@ -162,8 +162,8 @@ def evaluate(
 
 
 @functools.lru_cache(maxsize=64)  # for those who evaluate again and again, as they train
-def _optimum(task: Task, count: int) -> float:
-    """Return the mean best return over the problems that are played if ``count`` of them are."""
+def optimum(task: Task, count: int) -> float:
+    """Return the mean best return over the problems of an evaluation on ``count`` of them."""
     batches = problem_batches(task, count, BATCH)
     return sum(float(oracle.best_returns(task, numbers=some).sum()) for some in batches) / count
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from agents.common.files import Row
 from agents.common.provenance import ROOT
 from agents.studies.benchmark.grid import TASKS
+from agents.toolarith.evaluation import optimum
+from agents.toolarith.progress import EVALUATION_PROBLEMS
 from toolenv_gym.ceilings import highest_mean_return
 from toolenv_gym.oracle import Task
 
@@ -15,6 +17,8 @@ ONE_SEQUENCE = "one sequence for all"
 MEMORYLESS = "memoryless"
 MASKED = "memoryless with masks"
 WITHOUT_REGISTER = "without register"
+# What the problems allow that are played while training, of those whose optimum is not always 1.
+OPTIMUM_OF_SAMPLE = "optimum of the sample"
 KINDS = (RANDOM, ONE_SEQUENCE, MEMORYLESS, MASKED, WITHOUT_REGISTER, OPTIMUM)
 
 MOST_PROBLEMS = 8_100_000  # of a stage that is gone through
@@ -41,4 +45,7 @@ def anchor_rows() -> Iterator[Row]:
 def _highest(part: Task) -> dict[str, float]:
     if part.rules.n_problems(part.stage) > MOST_PROBLEMS:
         return NOT_COMPUTED
-    return {kind: highest_mean_return(part, kind) for kind in KINDS}
+    highest = {kind: highest_mean_return(part, kind) for kind in KINDS}
+    if part.rules.SHAPING:
+        highest[OPTIMUM_OF_SAMPLE] = optimum(part, EVALUATION_PROBLEMS)
+    return highest

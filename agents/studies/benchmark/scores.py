@@ -6,8 +6,9 @@ several stages the mean over those that were trained on.
 
 import pandas as pd
 
-from agents.studies.benchmark.anchors import OPTIMUM, RANDOM
+from agents.studies.benchmark.anchors import OPTIMUM, OPTIMUM_OF_SAMPLE, RANDOM
 from agents.studies.benchmark.grid import Job
+from agents.toolarith.progress import EVALUATION_PROBLEMS
 
 SOLVED = 0.999  # score, at every stage that was trained on
 RUN = list(Job._fields)
@@ -18,7 +19,8 @@ PART = ["task", "stage", "split"]
 def normalized(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.Series:
     """Return the score of each row, of its stage and split.
 
-    :param rows: with a task, stage, split and mean return
+    :param rows: with a task, stage, split, number of problems and mean return; on the sample that
+        is played while training the optimum is that of its problems
     :param anchors: rows of :func:`agents.studies.benchmark.anchors.anchor_rows`
     :raises ValueError: the anchors of some rows are missing
     """
@@ -27,7 +29,11 @@ def normalized(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.Series:
     if (unknown := of_rows[[RANDOM, OPTIMUM]].isna().any(axis=1)).any():
         missing = rows.loc[unknown, PART].drop_duplicates().to_numpy().tolist()
         raise ValueError(f"no anchors are known of {missing}: make them anew")
-    return (rows["mean_return"] - of_rows[RANDOM]) / (of_rows[OPTIMUM] - of_rows[RANDOM])
+    optimum = of_rows[OPTIMUM]
+    if OPTIMUM_OF_SAMPLE in of_rows:
+        sampled = (rows["problems"] == EVALUATION_PROBLEMS) & of_rows[OPTIMUM_OF_SAMPLE].notna()
+        optimum = optimum.where(~sampled, of_rows[OPTIMUM_OF_SAMPLE])
+    return (rows["mean_return"] - of_rows[RANDOM]) / (optimum - of_rows[RANDOM])
 
 
 def checkpoint_scores(rows: pd.DataFrame) -> pd.DataFrame:

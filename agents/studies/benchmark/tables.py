@@ -114,7 +114,7 @@ def ceilings(anchors: pd.DataFrame, task: str) -> "pd.Series[float]":
     :param anchors: rows of :func:`agents.studies.benchmark.anchors.anchor_rows`
     """
     chosen = anchors[(anchors["task"] == task) & (anchors["split"] != "test")]
-    scores = chosen.assign(score=normalized(chosen, anchors))
+    scores = chosen.assign(score=normalized(chosen.assign(problems=0), anchors))
     return scores.groupby("kind")["score"].mean()[CEILINGS]
 
 

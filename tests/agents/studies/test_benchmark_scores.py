@@ -112,3 +112,15 @@ def test_each_run_has_its_own_end():
         ["tuned", 0, 100, 0.125],
     ]
     assert runs["solved_at"].dropna().tolist() == [100]
+
+
+def test_on_a_sample_the_optimum_is_that_of_its_problems():
+    part = {"task": "memory-1", "stage": 1, "split": "all"}
+    kinds = {"random": 0.0, "optimum": 1.0, "optimum of the sample": 0.8}
+    anchors = pd.DataFrame(
+        [part | {"kind": kind, "mean_return": value} for kind, value in kinds.items()]
+    )
+    rows = pd.DataFrame(
+        [part | {"problems": problems, "mean_return": 0.8} for problems in (1_000, 10_000)]
+    )
+    assert normalized(rows, anchors).tolist() == [1.0, 0.8]
