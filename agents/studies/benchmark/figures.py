@@ -25,7 +25,7 @@ from agents.studies.benchmark.tables import ceilings
 from agents.toolarith.template_figure import COLOURS, NOT_PLAYED, SCALE, grid_of
 
 INK, FAINT = "#202428", "#e2e5e8"  # of texts and lines, and of what lies behind them
-STYLE = {
+STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.labelcolor": INK,
@@ -43,7 +43,7 @@ STYLE = {
     "ytick.color": INK,
     "ytick.labelsize": 8,
 }
-CEILINGS = {
+CEILINGS: dict[str, tuple[Any, str]] = {
     MEMORYLESS: (":", "the most without memory, by the present observation"),
     WITHOUT_REGISTER: ((0, (4, 2)), "the most without the register"),
 }
@@ -202,13 +202,15 @@ def curves_figure(
     with rc_context(STYLE):
         size = 9.3, 1.2 + 1.2 * len(tasks)
         figure = Figure(size, layout="constrained")
-        figure.get_layout_engine().set(rect=(0, 0.9 / size[1], 1, 1 - 0.9 / size[1]))
-        panels = figure.subplots(len(tasks), len(GROUPS), sharey=True, squeeze=False)
+        layout: Any = figure.get_layout_engine()
+        layout.set(rect=(0, 0.9 / size[1], 1, 1 - 0.9 / size[1]))
+        panels = figure.subplots(len(tasks), len(GROUPS), squeeze=False)
         for task, line in zip(tasks, panels, strict=True):
             line[0].set_ylabel(TITLES[task])
             for group, axes in zip(GROUPS, line, strict=True):
                 if not len(_of(finals, task, group)):
-                    axes.set_axis_off()
+                    axes.spines[:].set_visible(False)
+                    axes.set(xticks=[], yticks=[])
                 elif solved:
                     draw_solved(axes, _of(finals, task, group), group)
                 else:
@@ -228,8 +230,8 @@ def _name_lines(figure: Any, learners: set[str]) -> None:
             for name in group.learners
             if name in learners
         ]
-        at = (place + 0.12) / len(GROUPS), 0
-        figure.legend(handles=lines, loc="lower left", bbox_to_anchor=at, handlelength=3)
+        at = place / len(GROUPS), 0
+        figure.legend(handles=lines, loc="lower left", bbox_to_anchor=at, handlelength=2.5)
 
 
 def curve_panel(

@@ -5,8 +5,11 @@ from pathlib import Path
 from agents.common.files import write_text
 from agents.common.tables import filled
 from agents.studies.benchmark.anchors import FILE
+from agents.studies.benchmark.figures import curves_figure, overview_figure, save
 from agents.studies.benchmark.profile import profile, profile_markdown
-from agents.studies.benchmark.results import ROWS, read_table
+from agents.studies.benchmark.report import report_html
+from agents.studies.benchmark.results import ROWS, TEMPLATES, read_table
+from agents.studies.benchmark.scores import checkpoint_scores, final_scores
 from agents.studies.benchmark.tables import (
     benchmark_markdown,
     summarise,
@@ -40,7 +43,7 @@ def markdown_tables(results: Path) -> dict[str, str]:
 
 
 def write_page(results: Path, page: Path) -> None:
-    """Write the tables, a file each, and put them into the page.
+    """Write the tables, a file each, and put them into the page; draw the figures and the report.
 
     :param results: folder of the rows, anchors and studies, and of the tables
     :param page: in Markdown; it has a place for each table
@@ -50,4 +53,11 @@ def write_page(results: Path, page: Path) -> None:
     text = filled(page.read_text(), tables, SCRIPT)
     for name, table in tables.items():
         write_text(results / f"{name}.md", table)
+    rows, templates, anchors = (read_table(results / name) for name in (ROWS, TEMPLATES, ANCHORS))
+    default, cells = rows[rows["tuning"] == "default"], summarise(rows)
+    save(overview_figure(cells[cells["tuning"] == "default"], anchors), page.with_suffix(".png"))
+    checkpoints = checkpoint_scores(default)
+    curves = curves_figure(checkpoints, final_scores(checkpoints), anchors, solved=False)
+    save(curves, results / "benchmark_curves.png")
+    write_text(page.with_name("report.html"), report_html(rows, templates, anchors))
     write_text(page, text)
