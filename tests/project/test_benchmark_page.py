@@ -1,5 +1,7 @@
 """The page of the benchmark: its tables are those of the committed rows."""
 
+import re
+
 import pytest
 from conftest import ROOT
 
@@ -24,3 +26,11 @@ def test_the_tables_are_those_of_the_rows(tables):
 def test_the_page_holds_the_tables(tables):
     text = PAGE.read_text()
     assert filled(text, tables, SCRIPT) == text, f"run {SCRIPT}"
+
+
+def test_the_report_has_the_scores_of_the_tables(tables):
+    report = (ROOT / "docs" / "report.html").read_text()
+    for name in ("benchmark_default", "benchmark_tuned"):
+        scores = re.findall(r"-?\d\.\d{3} \[[^]]*\]", tables[name])
+        assert len(scores) > 20
+        assert [score for score in scores if score not in report] == []

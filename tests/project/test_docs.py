@@ -152,9 +152,10 @@ def draw_figures(ablation, folder):
 
 
 def test_the_figures_are_drawn_from_the_results(ablation, tmp_path):
-    """All of them, and to the pixel on the matplotlib that drew them."""
+    """All but the benchmark's, and to the pixel on the matplotlib that drew them."""
     draw_figures(ablation, tmp_path)
-    committed = sorted(path.relative_to(RESULTS) for path in RESULTS.rglob("*.png"))
+    drawn = [path for path in RESULTS.rglob("*.png") if path.name != "benchmark_curves.png"]
+    committed = sorted(path.relative_to(RESULTS) for path in drawn)
     assert committed == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.png"))
     for name in committed:
         with Image.open(RESULTS / name) as ours, Image.open(tmp_path / name) as anew:

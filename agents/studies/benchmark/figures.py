@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -25,7 +26,7 @@ from agents.studies.benchmark.tables import ceilings
 from agents.toolarith.template_figure import COLOURS, NOT_PLAYED, SCALE, grid_of
 
 INK, FAINT = "#202428", "#e2e5e8"  # of texts and lines, and of what lies behind them
-STYLE: Any = {
+STYLE: Any = {  # of matplotlib
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.labelcolor": INK,
@@ -201,9 +202,8 @@ def curves_figure(
     tasks = [name for name in TASKS if name in set(finals["task"])]
     with rc_context(STYLE):
         size = 9.3, 1.2 + 1.2 * len(tasks)
-        figure = Figure(size, layout="constrained")
-        layout: Any = figure.get_layout_engine()
-        layout.set(rect=(0, 0.9 / size[1], 1, 1 - 0.9 / size[1]))
+        foot = 0.9 / size[1]
+        figure = Figure(size, layout=ConstrainedLayoutEngine(rect=(0, foot, 1, 1 - foot)))
         panels = figure.subplots(len(tasks), len(GROUPS), squeeze=False)
         for task, line in zip(tasks, panels, strict=True):
             line[0].set_ylabel(TITLES[task])

@@ -37,7 +37,7 @@ def tables(anchors):
                 facts = {"definition": "", "algo": learner.algo, "memory": learner.memory}
                 facts |= {"masks": learner.masks, "curriculum": learner.curriculum}
                 facts |= {"shaping": 0.0, "reveal": TASKS[task].reveal, "cpu_seconds": 7.0}
-                score = {"mean_return": mean_return}
+                score = {"problems": 5_000, "mean_return": mean_return}
                 rows += [run | facts | where | score | {"steps": n} for n in (20_000, 40_000)]
                 if len(part.templates) > 1:
                     templates.append(run | where | {"template": 0, "success": 0.5})
