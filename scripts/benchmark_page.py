@@ -9,7 +9,7 @@ from pathlib import Path
 from arguments import parse
 from console import stop
 
-from agents.studies.benchmark.page import write_page
+from agents.studies.benchmark.page import draw, write_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -26,6 +26,7 @@ def main() -> None:
     settings = parse(PageSettings, __doc__)
     try:
         write_page(settings.results, settings.page)
+        draw(settings.results, settings.page)
     except (OSError, ValueError) as error:
         stop(error)
 

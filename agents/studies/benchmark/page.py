@@ -43,7 +43,7 @@ def markdown_tables(results: Path) -> dict[str, str]:
 
 
 def write_page(results: Path, page: Path) -> None:
-    """Write the tables, a file each, and put them into the page; draw the figures and the report.
+    """Write the tables, a file each, and put them into the page.
 
     :param results: folder of the rows, anchors and studies, and of the tables
     :param page: in Markdown; it has a place for each table
@@ -53,6 +53,14 @@ def write_page(results: Path, page: Path) -> None:
     text = filled(page.read_text(), tables, SCRIPT)
     for name, table in tables.items():
         write_text(results / f"{name}.md", table)
+    write_text(page, text)
+
+
+def draw(results: Path, page: Path) -> None:
+    """Draw the figures of the page, and write the report beside it.
+
+    :param results: see :func:`write_page`
+    """
     rows, templates, anchors = (read_table(results / name) for name in (ROWS, TEMPLATES, ANCHORS))
     default, cells = rows[rows["tuning"] == "default"], summarise(rows)
     save(overview_figure(cells[cells["tuning"] == "default"], anchors), page.with_suffix(".png"))
@@ -60,4 +68,3 @@ def write_page(results: Path, page: Path) -> None:
     curves = curves_figure(checkpoints, final_scores(checkpoints), anchors, solved=False)
     save(curves, results / "benchmark_curves.png")
     write_text(page.with_name("report.html"), report_html(rows, templates, anchors))
-    write_text(page, text)

@@ -18,7 +18,7 @@ from agents.toolarith.settings import TrainSettings
 
 KIND = "ToolArith-v0_maskable_recurrent_ppo_seed0"
 # What is in force in ToolArith-v0 where nothing is asked for, and so is saved.
-IN_FORCE = {"stage": (0, 1, 2), "reveal": "always", "shaping": 0.2}
+IN_FORCE = {"stage": (0, 1, 2), "reveal": "always", "shaping": 0.2, "max_steps": 7}
 
 
 def begin(settings):
