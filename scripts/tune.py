@@ -19,8 +19,6 @@ from agents.studies.benchmark.tuning import STUDIES, tune_all
 class TuneSettings:
     processes: int = os.cpu_count() or 1
     """learners at a time, each on one thread"""
-    runs: Path = Path("runs/tuning")
-    """folder of the runs in progress"""
     out: Path = STUDIES
     """file of the studies, as Optuna reads it"""
 
@@ -28,8 +26,7 @@ class TuneSettings:
 def main() -> None:
     settings = parse(TuneSettings, __doc__)
     try:
-        settings.runs.mkdir(parents=True, exist_ok=True)
-        job_progress(tune_all(settings.out, settings.runs, settings.processes))
+        job_progress(tune_all(settings.out, settings.processes))
     except (OSError, ValueError) as error:
         stop(error)
 

@@ -16,9 +16,9 @@ from agents.studies.benchmark.tables import (
     tuning_markdown,
     tuning_table,
 )
+from agents.studies.benchmark.tuning import STUDIES
 
 ANCHORS = FILE.name
-STUDIES = "benchmark_studies.jsonl"
 SCRIPT = "scripts/benchmark_page.py"
 
 
@@ -38,7 +38,7 @@ def markdown_tables(results: Path) -> dict[str, str]:
         "benchmark_tuned": benchmark_markdown(cells, anchors, "tuned"),
         "benchmark_profile": profile_markdown(ratios, "default"),
         "benchmark_profile_tuned": profile_markdown(ratios, "tuned"),
-        "benchmark_tuning": tuning_markdown(tuning_table(results / STUDIES)),
+        "benchmark_tuning": tuning_markdown(tuning_table(results / STUDIES.name)),
     }
 
 

@@ -25,7 +25,8 @@ from agents.studies.benchmark.figures import (
 from agents.studies.benchmark.grid import TASKS
 from agents.studies.benchmark.profile import SPOKES, profile
 from agents.studies.benchmark.scores import checkpoint_scores, final_scores
-from agents.studies.benchmark.tables import summarise
+from agents.studies.benchmark.statistics import Estimate
+from agents.studies.benchmark.tables import estimate, summarise, texts_of
 
 PRIVILEGES = ("memory", "masks", "curriculum")
 RESULT_COLUMNS = (
@@ -154,26 +155,17 @@ def _word(value: Any) -> str:
 
 def _result_line(cell: Any) -> Line:
     """Return a cell of the benchmark as a line of the table."""
-    half = cell["half_solved_at"]
-    never = pd.isna(half)
-    solved = f"{cell['solved']} of {cell['seeds']}"
-    helped = (*PRIVILEGES, "shaping", "reveal")
-    shown = [
-        Cell(cell["task"], cell["task"]),
-        Cell(cell["learner"], cell["learner"]),
-        _score(cell["score"], cell["score_low"], cell["score_high"]),
-        Cell(
-            f"{solved} {_interval(cell['solved_low'], cell['solved_high'], 2)}",
-            cell["solved_share"],
-        ),
-        Cell(
-            f"more than {cell['steps']:,}" if never else f"{half:,.0f}",
-            cell["steps"] + 1 if never else half,
-        ),
-        *(Cell(_word(cell[name]), _word(cell[name])) for name in helped),
-        Cell(str(cell["seeds"]), cell["seeds"]),
-        Cell(f"{cell['cpu_seconds']:.0f}", cell["cpu_seconds"]),
-    ]
+    texts = texts_of(cell)
+    never = pd.isna(cell["half_solved_at"])
+    values = texts | {
+        "score": cell["score"],
+        "solved": cell["solved_share"],
+        "steps until half solved": cell["steps"] + 1 if never else cell["half_solved_at"],
+        "seeds": cell["seeds"],
+        "CPU s": cell["cpu_seconds"],
+    }
+    shares = {"score": _share(cell["score"])}
+    shown = [Cell(texts[name], values[name], shares.get(name)) for name in RESULT_COLUMNS]
     return Line(shown, _privileges(cell))
 
 
@@ -195,16 +187,12 @@ def _profile_lines(ratios: pd.DataFrame) -> Iterator[Line]:
 def _ratio(row: Any) -> Cell:
     if row is None:
         return Cell("", -1.0)
-    return _score(*(max(row[name], 0.0) for name in ("value", "low", "high")))
+    ratio = Estimate(*(max(row[name], 0.0) for name in ("value", "low", "high")))
+    return Cell(estimate(ratio), ratio.value, _share(ratio.value))
 
 
-def _score(value: float, low: float, high: float) -> Cell:
-    share = min(max(value, 0.0), 1.0)
-    return Cell(f"{value:.3f} {_interval(low, high, 3)}".strip(), value, share)
-
-
-def _interval(low: float, high: float, digits: int) -> str:
-    return "" if pd.isna(low) else f"[{low:.{digits}f}, {high:.{digits}f}]"
+def _share(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 def _privileges(row: Any) -> dict[str, str]:

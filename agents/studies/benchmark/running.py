@@ -1,7 +1,6 @@
 """The runs of the benchmark that are missing, side by side."""
 
 import functools
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -16,18 +15,12 @@ from agents.studies.benchmark.tuning import tuned_hyperparams
 Executor: TypeAlias = Callable[[Sequence[Callable[[], Result]]], Iterator[Result]]
 
 
-def run_anywhere(hyperparams: Hyperparams, job: Job) -> Result:
-    """Run a job on whatever machine this is, in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
-        return run(Path(folder), hyperparams, job)
-
-
 def run_missing(
     jobs: Sequence[Job],
     store: Store,
     folder: Path,
     execute: Executor,
-    run_job: Callable[[Hyperparams, Job], Result] = run_anywhere,
+    run_job: Callable[[Hyperparams, Job], Result] = run,
 ) -> Iterator[tuple[int, int]]:
     """Run what is not finished.
 

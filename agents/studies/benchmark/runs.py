@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import platform
-import shutil
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -70,18 +70,16 @@ def definition(job: Job, hyperparams: Hyperparams) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run(folder: Path, hyperparams: Hyperparams, job: Job) -> Result:
-    """Train and evaluate.
+def run(hyperparams: Hyperparams, job: Job) -> Result:
+    """Train and evaluate, on whatever machine this is.
 
     ``cpu_seconds`` are of the processor, for training and evaluation; a killed run is begun anew.
 
-    :param folder: the run has a folder of its own in it while it lasts
     :param hyperparams: of the learner, where they are not its defaults
     """
     start = time.process_time()
-    out = folder / "_".join(map(str, job)).replace(" ", "_")
     task, learner = TASKS[job.task], LEARNERS[job.learner]
-    scores, templates = train_and_evaluate(task, learner, job.seed, hyperparams, out)
+    scores, templates = train_and_evaluate(task, learner, job.seed, hyperparams)
     facts = _facts(job, hyperparams) | {"cpu_seconds": round(time.process_time() - start, 1)}
     return Result(
         [facts | row for row in scores],
@@ -90,22 +88,20 @@ def run(folder: Path, hyperparams: Hyperparams, job: Job) -> Result:
 
 
 def train_and_evaluate(
-    task: BenchmarkTask, learner: Learner, seed: int, hyperparams: Hyperparams, out: Path
+    task: BenchmarkTask, learner: Learner, seed: int, hyperparams: Hyperparams
 ) -> tuple[list[Row], list[Row]]:
-    """Return a row a checkpoint, stage and split, and a row a template at the end.
-
-    :param out: a folder for the time of the run
-    """
+    """Return a row a checkpoint, stage and split, and a row a template at the end."""
     if learner.algo == PUBLISHED_A2C:
         return _published(task, seed, hyperparams), []
-    settings = learner.settings(task, seed=seed, hyperparams=hyperparams, out=out)
-    shutil.rmtree(out, ignore_errors=True)
-    with open_run(settings) as training:
-        model = train(training, progress_bar=False)
+    with tempfile.TemporaryDirectory(prefix="benchmark_") as folder:
+        settings = learner.settings(task, seed=seed, hyperparams=hyperparams, out=Path(folder))
+        with open_run(settings) as training:
+            model = train(training, progress_bar=False)
+        evaluations = training.read_evaluations()
     splits = {stage.stage: stage.split for stage in settings.tasks}
     rows = [
         _score_row(row["timesteps"], {"split": splits[row["stage"]]} | row)
-        for row in training.read_evaluations()
+        for row in evaluations
         if row["timesteps"] < model.num_timesteps
     ]
     templates = []
@@ -118,7 +114,6 @@ def train_and_evaluate(
                 {"stage": part.stage, "split": part.split, "template": template, "success": rate}
                 for template, rate in score.success_by_template.items()
             ]
-    shutil.rmtree(out)
     return rows, templates
 
 

@@ -25,6 +25,7 @@ from agents.studies.benchmark.statistics import (
     solved_share,
     steps_until_half_solved,
 )
+from agents.studies.benchmark.tuning import best_trial, finished_trials
 
 CELL = ["tuning", "task", "learner"]
 CEILINGS = [kind for kind in KINDS if kind not in (RANDOM, OPTIMUM)]
@@ -145,19 +146,24 @@ def _ceiling_rows(most: "pd.Series[float]") -> list[list[str]]:
 
 def _shown(cell: Any) -> list[str]:
     few = "" if cell["seeds"] >= len(SEEDS) else "only "
+    texts = texts_of(cell) | {"seeds": f"{few}{cell['seeds']}"}
+    return [texts[name] for name in HEADER]
+
+
+def texts_of(cell: Any) -> dict[str, str]:
+    """Return what a table shows of a cell of :func:`summarise`, by the names of the columns."""
     share = f"[{cell['solved_low']:.2f}, {cell['solved_high']:.2f}]"
     steps = cell["half_solved_at"]
-    return [
-        cell["learner"],
-        cell["memory"],
-        "yes" if cell["masks"] else "no",
-        cell["curriculum"],
-        f"{few}{cell['seeds']}",
-        f"{cell['solved']} of {cell['seeds']} {share}",
-        estimate(Estimate(cell["score"], cell["score_low"], cell["score_high"])),
-        f"more than {cell['steps']:,}" if pd.isna(steps) else f"{steps:,.0f}",
-        f"{cell['cpu_seconds']:.0f}",
-    ]
+    plain = ("task", "learner", "memory", "curriculum", "shaping", "reveal", "seeds")
+    return {name: str(cell[name]) for name in plain} | {
+        "masks": "yes" if cell["masks"] else "no",
+        "solved": f"{cell['solved']} of {cell['seeds']} {share}",
+        "score": estimate(Estimate(cell["score"], cell["score_low"], cell["score_high"])),
+        "steps until half solved": (
+            f"more than {cell['steps']:,}" if pd.isna(steps) else f"{steps:,.0f}"
+        ),
+        "CPU s": f"{cell['cpu_seconds']:.0f}",
+    }
 
 
 def estimate(known: Estimate) -> str:
@@ -175,20 +181,12 @@ def tuning_table(file: Path) -> pd.DataFrame:
     :param file: the studies, of :mod:`agents.studies.benchmark.tuning`
     :raises ValueError: there is no such file
     """
-    import optuna  # not needed by the other tables
-    from optuna.storages.journal import JournalFileBackend
-
-    from agents.studies.benchmark.tuning import finished_trials
-
     if not file.exists():
         raise ValueError(f"there are no studies in {file}: run scripts/tune.py first")
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(file)))
-    known = optuna.get_all_study_names(storage)
     rows = []
     for learner in LEARNERS:
-        if learner in known:
-            trials = finished_trials(optuna.load_study(study_name=learner, storage=storage))
-            best = max(trials, key=lambda trial: trial.value or 0.0)
+        if trials := finished_trials(file, learner):
+            best = best_trial(trials)
             values = {"default": trials[0].value, "best": best.value}
             facts = {"learner": learner, "trials": len(trials)}
             rows.append(facts | values | {"hyperparams": best.params})

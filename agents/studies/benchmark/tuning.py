@@ -6,7 +6,7 @@ which Optuna reads.
 
 import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,26 +41,22 @@ if TUNING_SEED in SEEDS or any(
     raise AssertionError("what is tuned on must not be in the tables")
 
 
-def tune(folder: Path, file: Path, learner: str) -> None:
+def tune(file: Path, learner: str) -> None:
     """Make the trials of a learner that are missing in a file of studies.
 
     A trial's value is the mean return over the checkpoints, the area under the learning curve.
-
-    :param folder: for the time of the runs
     """
     study = _study(file, learner)
     space = SPACES[LEARNERS[learner].algo]
 
     def objective(trial: optuna.Trial) -> float:
         hyperparams = choose(trial, space)
-        rows, _ = train_and_evaluate(
-            TUNING_TASK, LEARNERS[learner], TUNING_SEED, hyperparams, folder / f"tuning_{learner}"
-        )
+        rows, _ = train_and_evaluate(TUNING_TASK, LEARNERS[learner], TUNING_SEED, hyperparams)
         return float(np.mean([row["mean_return"] for row in rows]))
 
     if not study.get_trials():
         study.enqueue_trial(default_hyperparams(learner))
-    while missing := TRIALS - len(finished_trials(study)):
+    while missing := TRIALS - len(_finished(study)):
         study.sampler = optuna.samplers.TPESampler(seed=missing)
         study.optimize(objective, n_trials=1)
 
@@ -75,12 +71,14 @@ def default_hyperparams(learner: str) -> Hyperparams:
     return {name: own.get(name, made[name].default) for name in SPACES[algo]}
 
 
-def tune_all(file: Path, folder: Path, processes: int) -> Iterator[tuple[int, int]]:
+def tune_all(file: Path, processes: int) -> Iterator[tuple[int, int]]:
     """Tune every learner; yield how many are done, and how many there are."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    yield 0, len(LEARNERS)
-    calls = [functools.partial(tune, folder, file, learner) for learner in LEARNERS]
-    for done, _ in enumerate(in_processes(calls, processes), start=1):
+    missing = [name for name in LEARNERS if len(finished_trials(file, name)) < TRIALS]
+    done = len(LEARNERS) - len(missing)
+    yield done, len(LEARNERS)
+    for _ in in_processes([functools.partial(tune, file, name) for name in missing], processes):
+        done += 1
         yield done, len(LEARNERS)
 
 
@@ -95,28 +93,31 @@ def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
 
     :raises ValueError: its trials are not all made
     """
-    trials = _trials_on_file(file, learner)
+    trials = finished_trials(file, learner)
     if len(trials) < TRIALS:
         raise ValueError(
             f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
         )
-    values = np.array([trial.value for trial in trials], dtype=np.float64)
-    return trials[int(np.argmax(values))].params
+    return best_trial(trials).params
 
 
-def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that came to their end, in their order."""
-    return study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-
-
-def _trials_on_file(file: Path, learner: str) -> list[optuna.trial.FrozenTrial]:
-    """Return a learner's finished trials, and leave the file as it is."""
+def finished_trials(file: Path, learner: str) -> list[optuna.trial.FrozenTrial]:
+    """Return a learner's trials that came to their end, in their order; the file stays as it is."""
     if not file.exists():
         return []
     try:
-        return finished_trials(optuna.load_study(study_name=learner, storage=_storage(file)))
+        return _finished(optuna.load_study(study_name=learner, storage=_storage(file)))
     except KeyError:  # there is no such study
         return []
+
+
+def best_trial(trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.trial.FrozenTrial:
+    """Return the trial of the highest value, the first of several."""
+    return trials[int(np.argmax(np.array([trial.value for trial in trials], dtype=np.float64)))]
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
 
 
 def _study(file: Path, learner: str) -> optuna.Study:
@@ -126,5 +127,6 @@ def _study(file: Path, learner: str) -> optuna.Study:
     )
 
 
+@functools.cache  # it has to read the whole file first, and from then on what is new
 def _storage(file: Path) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(file)))

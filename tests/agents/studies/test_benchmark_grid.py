@@ -59,7 +59,7 @@ def test_spaces_are_of_one_size_and_hold_the_defaults():
 
 
 def test_tuning_makes_the_trials_that_are_missing(tmp_path, monkeypatch):
-    def played(task, learner, seed, hyperparams, out):
+    def played(task, learner, seed, hyperparams):
         assert (task, seed) == (tuning.TUNING_TASK, tuning.TUNING_SEED)
         made.append(hyperparams)
         if len(made) == 3:
@@ -72,10 +72,10 @@ def test_tuning_makes_the_trials_that_are_missing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"A2C has 0 of 8 trials in .*studies.jsonl"):
         tuning.best_hyperparams("A2C", file)
     with pytest.raises(KeyboardInterrupt):
-        tuning.tune(tmp_path, file, "A2C")
+        tuning.tune(file, "A2C")
     with pytest.raises(ValueError, match="A2C has 2 of 8 trials"):
         tuning.best_hyperparams("A2C", file)
-    tuning.tune(tmp_path, file, "A2C")
+    tuning.tune(file, "A2C")
     assert made[0] == tuning.default_hyperparams("A2C")
     assert len(made) == tuning.TRIALS + 1
     best = max((chosen for chosen in made[:2] + made[3:]), key=lambda chosen: chosen["gamma"])
@@ -100,11 +100,11 @@ def test_cells_that_differ_are_defined_differently(job, hyperparams):
     assert definition(job, hyperparams) != definition(first, {})
 
 
-def test_the_published_program_is_scored_on_every_problem(tmp_path):
+def test_the_published_program_is_scored_on_every_problem():
     task = TASKS["memory-1"]
     small = type(task)(task.name, task.env, task.stage, steps=3 * 192 * 6)
     rows, templates = train_and_evaluate(
-        small, LEARNERS["published A2C"], 0, {"learning_rate": 1e-3}, tmp_path / "run"
+        small, LEARNERS["published A2C"], 0, {"learning_rate": 1e-3}
     )
     assert [row["steps"] for row in rows] == [3 * 192 * 6]
     assert rows[0]["problems"] == Task(worlds.memory, 1).n_problems == 10_000
