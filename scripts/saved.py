@@ -60,10 +60,10 @@ class SavedModelSettings:
             saved.algo,
             saved.model,
             env_id,
-            self._tasks(WORLDS[env_id], self.reveal or shown.shown),
+            self._tasks(WORLDS[env_id], self.reveal or shown.shown, shown.budget),
         )
 
-    def _tasks(self, rules: Rules, reveal: str) -> list[Task]:
+    def _tasks(self, rules: Rules, reveal: str, max_steps: int) -> list[Task]:
         """Return a task for each split and each stage that has templates in it."""
         if self.split is None:
             parts = rules.SPLITS[1:] or rules.SPLITS
@@ -71,7 +71,7 @@ class SavedModelSettings:
             parts = (check_split(rules, self.split),)
         stages = check_stages(rules, range(rules.N_STAGES) if self.stage is None else self.stage)
         tasks = [
-            Task(rules, stage, reveal=reveal, split=part)
+            Task(rules, stage, max_steps, reveal=reveal, split=part)
             for part in parts
             for stage in stages
             if split_templates(rules, part, stage)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from running import run_script
 
 from agents.toolarith.runs import open_run
 from agents.toolarith.settings import TrainSettings
@@ -72,3 +73,14 @@ def test_guidance_needs_room_for_the_plan():
     with pytest.raises(ValueError, match="at least 7, the longest plan, for a guided curriculum"):
         settings.check()
     TrainSettings(env="ToolArithMemory-v0", stage=(1,), max_steps=6).check()
+
+
+def test_a_saved_run_is_played_with_its_steps_an_episode(tmp_path, monkeypatch, capsys):
+    settings = tiny(
+        tmp_path / "run", env="ToolArithMemory-v0", stage=(2,), max_steps=6, curriculum="mixed"
+    )
+    with open_run(settings) as run:
+        train(run, progress_bar=False)
+    assert run_script(monkeypatch, "scripts/evaluate.py", tmp_path / "run", "--stage", 2) == 0
+    (score,) = [line for line in capsys.readouterr().out.splitlines() if "100,000" in line]
+    assert "0.683826" in score  # the optimum with six tokens; with seven it is 1.138516
