@@ -157,11 +157,13 @@ class TrainSettings:
                 f"{self.algo} knows no masks: for a guided curriculum or --masks take "
                 "maskable_recurrent_ppo, recurrent_a2c or maskable_ppo; else --curriculum mixed"
             )
-        if self.schedule == "guided" and self.budget < longest_plan(self.rules, self.stages):
-            raise ValueError(
-                f"max_steps must be at least {longest_plan(self.rules, self.stages)}, the longest "
-                f"plan, for a guided curriculum, got {self.budget}: else --curriculum mixed"
-            )
+        if self.schedule == "guided":
+            longest = longest_plan(self.rules, self.stages)
+            if self.budget < longest:
+                raise ValueError(
+                    f"max_steps must be at least {longest}, the longest plan, for a guided "
+                    f"curriculum, got {self.budget}: else --curriculum mixed"
+                )
         if self.curriculum == "published" and self.stages != (0, 1, 2):
             raise ValueError(f"the published curriculum is of stages 0 1 2, got {self.stages}")
         sizes = self.sizes

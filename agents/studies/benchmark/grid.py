@@ -120,7 +120,7 @@ class Learner:
         return task.settings(
             algo=self.algo,
             history=history,
-            curriculum="guided" if self.guided else "mixed",
+            curriculum=self.curriculum,
             masks=self.masks and self.algo != "maskable_ppo",  # it has them of itself
             n_envs=None if off_policy else task.n_envs,
             total_timesteps=task.steps,
