@@ -7,8 +7,9 @@ INTEROP := $(notdir $(basename $(wildcard tests/interop/requirements/*.txt)))
 BESIDE := $(patsubst %,tests/interop/requirements/%.txt,minari skrl)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint oracle benchmark cluster-test hyperparams ceilings seeds curves reproduce ablate compare interventions \
-	learners learns mutants policy-defaults bench bench-published interop
+.PHONY: help train test lint oracle ceilings seeds curves reproduce ablate compare interventions \
+	learners learns mutants benchmark anchors hyperparams cluster-test policy-defaults bench \
+	bench-published interop
 
 help: ## this list; every other target sets up .venv first
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -67,12 +68,15 @@ mutants: $(READY) ## run every check of learners on every broken learner (five m
 	$(BIN)/python tests/learner_matrix.py
 
 benchmark: $(READY) ## run what is missing of the benchmark, and draw it (two and a half hours on 2 cores)
-	$(BIN)/python scripts/tune.py
-	$(BIN)/python scripts/benchmark.py $(ARGS)
+	$(BIN)/python scripts/tune.py --out docs/results/benchmark_studies.jsonl
+	$(BIN)/python scripts/benchmark.py --out docs/results $(ARGS)
 	$(BIN)/python scripts/benchmark_page.py
 
 cluster-test: .interop/cluster/ready ## run the benchmark's tests on a Ray cluster of two nodes
 	.interop/cluster/bin/python -m pytest tests/agents/studies/test_benchmark_cluster.py
+
+anchors: $(READY) ## compute the exact scores that the benchmark measures by (some minutes)
+	$(BIN)/python scripts/anchors.py --out docs/results/benchmark_anchors.csv
 
 hyperparams: $(READY) ## write the tuned settings as RL Baselines3 Zoo reads them
 	$(BIN)/python scripts/hyperparams.py --out hyperparams

@@ -1,4 +1,4 @@
-"""Compute the exact scores that the benchmark measures its learners by (three minutes).
+"""Compute the exact scores that the benchmark measures its learners by (minutes).
 
 python scripts/anchors.py
 """
@@ -14,12 +14,13 @@ from agents.studies.benchmark.anchors import FILE, anchor_rows
 
 @dataclass
 class AnchorSettings:
-    out: Path = FILE
+    out: Path = Path("runs") / FILE.name
     """CSV of the anchors"""
 
 
 def main() -> None:
     settings = parse(AnchorSettings, __doc__)
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_rows(settings.out, list(anchor_rows()))
     print(f"Anchors are in {settings.out}")
 

@@ -37,8 +37,16 @@ class BenchmarkSettings:
     one that RAY_ADDRESS names or this machine is part of, or on one of this machine alone"""
     runs: Path = Path("runs/benchmark")
     """folder of the finished runs, a file each"""
-    out: Path = Path("docs/results")
-    """folder of the tables, into which they are gathered"""
+    out: Path = Path("runs/benchmark")
+    """folder of the tables, into which they are gathered; what these hold is not repeated"""
+
+    def check(self) -> None:
+        """Raise a ValueError that names what cannot be."""
+        for name, known in (("tasks", TASKS), ("learners", LEARNERS)):
+            if unknown := [given for given in getattr(self, name) if given not in known]:
+                raise ValueError(f"{name} are {list(known)}, got {unknown}")
+        if self.processes < 1:
+            raise ValueError(f"processes must be at least 1, got {self.processes}")
 
     @property
     def execute(self) -> Executor:
@@ -51,6 +59,7 @@ class BenchmarkSettings:
 def main() -> None:
     settings = parse(BenchmarkSettings, __doc__)
     try:
+        settings.check()
         jobs = [
             job
             for job in all_jobs(settings.tunings)

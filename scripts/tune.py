@@ -19,13 +19,14 @@ from agents.studies.benchmark.tuning import STUDIES, tune_all
 class TuneSettings:
     processes: int = os.cpu_count() or 1
     """learners at a time, each on one thread"""
-    out: Path = STUDIES
+    out: Path = Path("runs") / STUDIES.name
     """file of the studies, as Optuna reads it"""
 
 
 def main() -> None:
     settings = parse(TuneSettings, __doc__)
     try:
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
         job_progress(tune_all(settings.out, settings.processes))
     except (OSError, ValueError) as error:
         stop(error)

@@ -6,6 +6,7 @@ import pytest
 from conftest import ROOT
 from running import begin, run_script
 
+from agents.studies.benchmark.grid import LEARNERS, TASKS
 from agents.studies.comparison.runs import COMPARISONS
 
 MEMORY = "ToolArithMemory-v0"
@@ -67,6 +68,14 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
         (
             "scripts/compare.py", ["--env", "ToolArith-v0"],
             f"error: env must be {' or '.join(COMPARISONS)}, got ToolArith-v0",
+        ),
+        (
+            "scripts/benchmark.py", ["--tasks", "nothing"],
+            f"error: tasks are {list(TASKS)}, got ['nothing']",
+        ),
+        (
+            "scripts/benchmark.py", ["--learners", "nobody"],
+            f"error: learners are {list(LEARNERS)}, got ['nobody']",
         ),
         ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("benchmarks/learners.py", ["--learners", "nobody"], 2),

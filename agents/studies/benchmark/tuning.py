@@ -96,7 +96,8 @@ def best_hyperparams(learner: str, file: Path = STUDIES) -> Hyperparams:
     trials = finished_trials(file, learner)
     if len(trials) < TRIALS:
         raise ValueError(
-            f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py first"
+            f"{learner} has {len(trials)} of {TRIALS} trials in {file}: run scripts/tune.py "
+            f"--out {file} first"
         )
     return best_trial(trials).params
 
