@@ -1,6 +1,8 @@
 """The report of the benchmark, from made-up rows."""
 
 import re
+import shutil
+import subprocess
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -33,11 +35,11 @@ def tables(anchors):
         for seed in range(2):
             run = {"tuning": "default", "task": task, "learner": name, "seed": seed}
             for part in TASKS[task].evaluated:
-                where = {"stage": part.stage, "split": part.split}
+                where = {"stage": part.stage, "split": part.split, "problems": part.n_problems}
                 facts = {"definition": "", "algo": learner.algo, "memory": learner.memory}
                 facts |= {"masks": learner.masks, "curriculum": learner.curriculum}
                 facts |= {"shaping": 0.0, "reveal": TASKS[task].reveal, "cpu_seconds": 7.0}
-                score = {"problems": 5_000, "mean_return": mean_return}
+                score = {"mean_return": mean_return}
                 rows += [run | facts | where | score | {"steps": n} for n in (20_000, 40_000)]
                 if len(part.templates) > 1:
                     templates.append(run | where | {"template": 0, "success": 0.5})
@@ -111,3 +113,43 @@ def test_each_learner_stands_in_one_group():
     names = [name for group in GROUPS for name in group.learners]
     assert sorted(names) == sorted(LEARNERS)
     assert GROUPS[0].learners == ["PPO", "A2C", "DQN", "QR-DQN", "TRPO"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def browse(page, folder):
+    """Open a page in Chromium; return it as it then is, and what went to the console."""
+    file = folder / "report.html"
+    file.write_text(page)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    options += [f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--dump-dom"]
+    done = subprocess.run(
+        [CHROMIUM, *options, file.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_click_sorts_and_the_filter_hides(report, tmp_path):
+    script = """<script>
+    document.querySelectorAll("th button")[2].click();
+    document.querySelectorAll("th button")[2].click();
+    filter.elements.masks.value = "yes";
+    filter.dispatchEvent(new Event("change"));
+    </script></body>"""
+    shown, console = browse(report.replace("</body>", script), tmp_path)
+    assert console == []
+    table = shown[shown.index("<table>") : shown.index("</table>")]
+    scores = [float(score) for score in re.findall(r'data-value="([^"]*)" class="bar"', table)]
+    assert len(scores) == len(CELLS)
+    assert scores == sorted(scores, reverse=True)
+    assert re.findall(r'aria-sort="(\w+)"', table)[:4] == ["none", "none", "descending", "none"]
+    hidden = re.findall(r'<tr data-memory="\w+" data-masks="(\w+)"[^>]* hidden="">', table)
+    assert hidden == ["no", "no"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_an_error_of_the_page_would_be_seen(tmp_path):
+    _, console = browse("<!DOCTYPE html><script>missing();</script>", tmp_path)
+    assert "missing is not defined" in console[0]
