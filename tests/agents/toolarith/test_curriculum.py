@@ -192,6 +192,6 @@ def test_a_short_guided_run_plans_by_what_it_reads():
     model = make_model(algo, env, 0, "cpu", use_masking=True, network="next_tokens")
     model.lr_schedule = lambda _: 3e-3
     curriculum = GuidedCurriculum((1,), worlds.expression, threshold=0.6, window=100)
-    model.learn(60 * 1_024, CurriculumCallback(curriculum))
+    model.learn(90 * 1_024, CurriculumCallback(curriculum))
     # No agent that uses neither STO nor RCL gets beyond this.
     assert evaluate(model, task).success_rate > 0.90033333333333
