@@ -25,7 +25,7 @@ from agents import GymVecEnv
 @each_world
 def test_one_environment(env_id):
     # snippet
-    model = PPO("MlpPolicy", env_id, n_steps=64)
+    model = PPO("MlpPolicy", env_id, n_steps=64, device="cpu")
     # end
     before = parameters(model.policy)
     # snippet
@@ -39,7 +39,7 @@ def test_one_environment(env_id):
 def test_native_vector_environment(env_id):
     # snippet
     envs = gym.make_vec(env_id, 16, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
-    model = PPO("MlpPolicy", GymVecEnv(envs), n_steps=16)
+    model = PPO("MlpPolicy", GymVecEnv(envs), n_steps=16, device="cpu")
     # end
     before = parameters(model.policy)
     # snippet

@@ -257,7 +257,9 @@ def lengths_of(model, env, **kwargs):
 
 def test_evaluation_can_differ_from_training_and_takes_a_single_environment():
     env = gym.make("ToolArith-v0")
-    model = MaskableRecurrentPPO(ToolArithGruPolicy, env, use_masking=False, n_steps=4, seed=0)
+    model = MaskableRecurrentPPO(
+        ToolArithGruPolicy, env, use_masking=False, n_steps=4, seed=0, device="cpu"
+    )
     prefer_a_digit_to_an_answer(model.policy)
     for use_masking, length in ((None, 7), (True, 1), (False, 7)):
         assert lengths_of(model, env, use_masking=use_masking) == [length, length]
@@ -299,7 +301,7 @@ def test_a_policy_is_masked_however_it_came_to_the_model(tmp_path):
         return model.policy.state_dict()
 
     def assign(model):
-        model.policy = ToolArithGruPolicy.load(tmp_path / "policy.zip")
+        model.policy = ToolArithGruPolicy.load(tmp_path / "policy.zip", device="cpu")
 
     def copy_weights(model):
         model.policy.load_state_dict(assigned.state_dict())
@@ -310,7 +312,7 @@ def test_a_policy_is_masked_however_it_came_to_the_model(tmp_path):
     set_random_seed(3)
     saved = MaskableRecurrentPPO(ToolArithGruPolicy, gym.make("ToolArith-v0"), device="cpu").policy
     saved.save(tmp_path / "policy.zip")
-    assigned = ToolArithGruPolicy.load(tmp_path / "policy.zip")
+    assigned = ToolArithGruPolicy.load(tmp_path / "policy.zip", device="cpu")
     expected = learnt(copy_weights)
     for bring in (assign, set_parameters):
         for name, value in learnt(bring).items():

@@ -453,7 +453,8 @@ def test_models_that_are_shown_more_or_less(monkeypatch, tmp_path):
 
 
 def test_models_that_cannot_be_studied(monkeypatch, tmp_path):
-    PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8).save(tmp_path / "ppo.zip")
+    ppo = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8, device="cpu")
+    ppo.save(tmp_path / "ppo.zip")
     begin(tmp_path / "other", algo="recurrent_ppo")
     new_model("recurrent_ppo").save(tmp_path / "other" / "model.zip")
     with pytest.raises(ValueError, match="is no run on ToolArithExpression-v0"):

@@ -426,7 +426,8 @@ def test_script(model, problems, monkeypatch, tmp_path, capsys):
 
 
 def test_models_that_cannot_be_studied(monkeypatch, tmp_path):
-    PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8).save(tmp_path / "ppo.zip")
+    ppo = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8, device="cpu")
+    ppo.save(tmp_path / "ppo.zip")
     with pytest.raises(ValueError, match=r"has a ActorCriticPolicy, .* ToolArithGruPolicy"):
         load_policy(tmp_path / "ppo.zip", "ppo")
     new_model("recurrent_ppo").save(tmp_path / "model.zip")

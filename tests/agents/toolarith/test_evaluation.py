@@ -102,13 +102,13 @@ def test_a_sample_is_scored_against_its_own_optimum():
 
 
 def test_masks_are_refused_by_models_that_know_none():
-    model = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8)
+    model = PPO("MlpPolicy", "ToolArith-v0", n_steps=8, batch_size=8, device="cpu")
     with pytest.raises(ValueError, match="PPO knows no masks"):
         evaluate(model, Task(worlds.published, 0), masked=True)
 
 
 def test_other_observations_are_refused():
-    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8)
+    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, device="cpu")
     with pytest.raises(ValueError, match=r"the model reads Box.*as it is or one-hot"):
         evaluate(model, Task(worlds.published, 0))
 
