@@ -86,7 +86,7 @@ GROUPS = (
     Group("token history", "is shown all its tokens so far", "#2f80c2", ", history"),
     Group("own memory", "has a recurrent network", "#1f9d76"),
     Group("masks", "is told which tokens have an effect", "#d98b1f"),
-    Group("guided", "starts episodes near their end, then earlier", "#c25b9a", ", guided"),
+    Group("guided", "starts near the end of a plan", "#c25b9a", ", guided"),
 )
 
 
