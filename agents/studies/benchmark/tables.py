@@ -14,7 +14,6 @@ from agents.studies.benchmark.anchors import KINDS, OPTIMUM, RANDOM
 from agents.studies.benchmark.grid import LEARNERS, SEEDS, TASKS
 from agents.studies.benchmark.scores import (
     PRIVILEGES,
-    RUN,
     checkpoint_scores,
     final_scores,
     normalized,
@@ -54,7 +53,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     ``cpu_seconds``, the median.
 
     :param rows: of the benchmark, with normalised scores
-    :raises ValueError: a run is there with several definitions
+    :raises ValueError: a cell has runs of several definitions
     """
     _refuse_mixed(rows)
     runs = final_scores(checkpoint_scores(rows))
@@ -66,12 +65,12 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refuse_mixed(rows: pd.DataFrame) -> None:
-    known = rows[[*RUN, "definition"]].drop_duplicates()
-    twice = known[known.duplicated(RUN, keep=False)]
+    known = rows[[*CELL, "definition"]].drop_duplicates()
+    twice = known[known.duplicated(CELL, keep=False)]
     if len(twice):
-        first, second = twice[twice[RUN].eq(twice[RUN].iloc[0]).all(axis=1)]["definition"][:2]
+        first, second = twice[twice[CELL].eq(twice[CELL].iloc[0]).all(axis=1)]["definition"][:2]
         raise ValueError(
-            f"the results hold {' '.join(map(str, twice[RUN].iloc[0]))} with two definitions, "
+            f"the results hold {' '.join(map(str, twice[CELL].iloc[0]))} with two definitions, "
             f"{first} and {second}: keep the rows of one"
         )
 
