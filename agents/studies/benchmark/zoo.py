@@ -10,7 +10,7 @@ import gymnasium as gym
 import optuna
 import yaml
 
-from agents.studies.benchmark.grid import LEARNERS, BenchmarkTask, Hyperparams
+from agents.studies.benchmark.grid import LEARNERS, TASKS, BenchmarkTask, Hyperparams
 from agents.studies.benchmark.spaces import SPACES, Space, choose
 from agents.toolarith.algorithms import ALGORITHMS, NETWORKS, Algorithm, Sizes, model_settings
 from agents.toolarith.one_hot import OneHotVecEnv
@@ -48,7 +48,7 @@ def zoo_hyperparams(name: str, env: WorldName, tuned: Hyperparams) -> dict[str, 
     """Return what the Zoo is to train with in a world: see :func:`hyperparams_file`."""
     learner, world = LEARNERS[ZOO_LEARNERS[name]], DEFAULTS[env]
     steps = Sizes().total_timesteps
-    task = BenchmarkTask(env, env, world.stages, world.reveal, steps, n_envs=None)
+    task = BenchmarkTask(env, env, world.stages, world.reveal, steps, _environments(env))
     settings = learner.settings(task, hyperparams=tuned)
     algorithm, sizes = ALGORITHMS[settings.algo], settings.sizes
     found: dict[str, Any] = {"n_envs": sizes.n_envs, "n_timesteps": sizes.total_timesteps}
@@ -61,6 +61,12 @@ def zoo_hyperparams(name: str, env: WorldName, tuned: Hyperparams) -> dict[str, 
     if policy_kwargs := found.pop("policy_kwargs", {}):
         found["policy_kwargs"] = _as_code(policy_kwargs)
     return found
+
+
+def _environments(env: WorldName) -> int | None:
+    """Return how many environments the learners have in a world's tasks, where that is fixed."""
+    (n_envs,) = {task.n_envs for task in TASKS.values() if task.env == env}
+    return n_envs
 
 
 def _policy_name(algorithm: Algorithm, policy_class: type[Any]) -> str:

@@ -68,3 +68,9 @@ def test_a_file_that_is_written_out():
         "gamma": 1.0,
         "ent_coef": 0.01,
     }
+
+
+@pytest.mark.parametrize("name", sorted(set(ZOO_LEARNERS) - {"dqn", "qrdqn"}))
+def test_environments_are_as_many_as_it_was_tuned_with(name):
+    sections = yaml.safe_load((ROOT / "hyperparams" / f"{name}.yml").read_text())
+    assert sections[WORLDS[0]]["n_envs"] == sections[WORLDS[1]]["n_envs"] == 64
