@@ -10,8 +10,9 @@ not ask for, and its plots are an extra, `rl_zoo3[plots]`.
 
 `scripts/zoo.py` tells it of the worlds, of `maskable_ppo`, `recurrent_ppo` (with our GRU),
 `recurrent_a2c` and `maskable_recurrent_ppo`, and of their spaces for `--optimize-hyperparameters`;
-`hyperparams/` has the benchmark's tuned settings of all algorithms. `make interop-rl_zoo3` sets up
-the environment. All else is the Zoo's own:
+`hyperparams/` has the benchmark's tuned settings of all algorithms, with the environments of its
+tables. They were found on five digits; those of expressions were not tuned there. `make
+interop-rl_zoo3` sets up the environment. All else is the Zoo's own:
 
 ```sh
 python=.interop/rl_zoo3/bin/python
