@@ -1,20 +1,27 @@
 """What the scripts say on a terminal."""
 
+import signal
 import sys
-from collections.abc import Iterable
+from contextlib import closing
 from typing import IO, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from agents.common.parallel import Counts
 
-def job_progress(counts: Iterable[tuple[int, int]]) -> None:
-    """Show a bar of jobs that are done, until all are."""
+
+def job_progress(counts: Counts) -> None:
+    """Show a bar of jobs that are done, until all are; Ctrl-C ends the script."""
     columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, speed_estimate_period=600) as progress:
-        bar = progress.add_task("runs")
-        for done, total in counts:
-            progress.update(bar, completed=done, total=total)
+    try:
+        with closing(counts), Progress(*columns, speed_estimate_period=600) as progress:
+            bar = progress.add_task("runs")
+            for done, total in counts:
+                progress.update(bar, completed=done, total=total)
+    except KeyboardInterrupt:
+        print("Stopped; what is finished is kept, and the same command goes on", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def stop(error: Exception) -> NoReturn:

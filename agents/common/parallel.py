@@ -1,15 +1,16 @@
 """Runs of experiments side by side, gathered in one CSV file; they can be killed and go on."""
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from agents.common.files import Row, only_writer, read_rows, write_rows
 
@@ -17,6 +18,8 @@ RETRIES = 3  # of what was lost with a process or a machine
 
 Job = TypeVar("Job", bound=Hashable)
 Result = TypeVar("Result")
+# After the start and after each job, how many are finished and how many there are.
+Counts: TypeAlias = Generator[tuple[int, int], None, None]
 
 
 def run_missing(
@@ -25,12 +28,11 @@ def run_missing(
     job_of: Callable[[Row], Any],
     file: Path,
     processes: int,
-) -> Iterator[tuple[int, int]]:
+) -> Counts:
     """Run the jobs that a file has no results of, in parallel, and add the results of each to it.
 
     :param run: returns the rows of a job; a function that can be pickled
     :param job_of: the job that a row of the file is a result of
-    :return: after the start and after each job, how many are finished and how many there are
     :raises BlockingIOError: another process is adding to the file
     :raises ChildProcessError: see :func:`in_processes`
     """
@@ -51,7 +53,8 @@ def in_processes(calls: Sequence[Callable[[], Result]], processes: int) -> Itera
     """Make calls in processes of their own, and yield what each returns as it comes.
 
     What is lost because a process was killed, for want of memory say, is called again. All of them
-    end with the process that asked for them, also when that is killed.
+    end with the process that asked for them, also when that is killed, and at once when this
+    generator ends early, by an error, Ctrl-C or its ``close``.
 
     :param calls: functions without arguments that can be pickled
     :param processes: how many at a time
@@ -66,17 +69,39 @@ def in_processes(calls: Sequence[Callable[[], Result]], processes: int) -> Itera
                 f"{processes} at a time? What is finished is kept: start again to go on"
             )
         vain += 1
+        others = set(active_children())
         pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
         try:
-            running = {pool.submit(call): call for call in left}
+            with _interrupts_held_back():
+                running = {pool.submit(call): call for call in left}
             for future in as_completed(running):
                 with suppress(BrokenProcessPool):  # those that were finished by then are good
                     result = future.result()
                     left.remove(running[future])
                     vain = 0
                     yield result
+        except BaseException:
+            for process in set(active_children()) - others:  # nobody waits for what they run
+                process.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have Ctrl-C wait until the end of this; processes begun in it never receive it.
+
+    A terminal sends it to them too, and each would say so at length.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

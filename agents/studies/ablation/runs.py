@@ -6,7 +6,7 @@ those of the world that the publication describes, all and all but each; and the
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch as th
 
 from agents.common.files import Row
-from agents.common.parallel import run_missing
+from agents.common.parallel import Counts, run_missing
 from agents.published.a2c import PublishedA2C, Settings, draw_problems
 from toolenv_gym.worlds.published import N_STAGES
 
@@ -103,7 +103,7 @@ def run(job: Job) -> list[Row]:
 
 def run_ablation(
     chosen: Sequence[Variant], seeds: Sequence[int], updates: int, file: Path, processes: int
-) -> Iterator[tuple[int, int]]:
+) -> Counts:
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`.
 
     :param updates: a multiple of :data:`CHECKPOINTS`

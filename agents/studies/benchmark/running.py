@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from agents.common.files import only_writer
+from agents.common.parallel import Counts
 from agents.studies.benchmark.grid import Hyperparams, Job, all_jobs
 from agents.studies.benchmark.results import Store, definition_of, describe, job_of
 from agents.studies.benchmark.runs import Result, definition, run
@@ -21,13 +22,12 @@ def run_missing(
     folder: Path,
     execute: Executor,
     run_job: Callable[[Hyperparams, Job], Result] = run,
-) -> Iterator[tuple[int, int]]:
+) -> Counts:
     """Run what is not finished.
 
     :param folder: no other process may run the benchmark in it
     :param execute: makes calls side by side, and yields what each returns as it comes
     :param run_job: a function that can be pickled
-    :return: after the start and after each run, how many are finished and how many there are
     :raises BlockingIOError: another process runs the benchmark in the same folder
     :raises ValueError: the results hold runs that are not of this benchmark
     """

@@ -6,7 +6,7 @@ which Optuna reads.
 
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from agents.common.parallel import in_processes
+from agents.common.parallel import Counts, in_processes
 from agents.common.provenance import ROOT
 from agents.published import a2c
 from agents.studies.benchmark.grid import (
@@ -71,7 +71,7 @@ def default_hyperparams(learner: str) -> Hyperparams:
     return {name: own.get(name, made[name].default) for name in SPACES[algo]}
 
 
-def tune_all(file: Path, processes: int) -> Iterator[tuple[int, int]]:
+def tune_all(file: Path, processes: int) -> Counts:
     """Tune every learner; yield how many are done, and how many there are."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     missing = [name for name in LEARNERS if len(finished_trials(file, name)) < TRIALS]

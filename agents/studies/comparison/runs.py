@@ -2,12 +2,12 @@
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agents.common.files import Row
-from agents.common.parallel import run_missing
+from agents.common.parallel import Counts, run_missing
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import holds_run, open_run
 from agents.toolarith.settings import TrainSettings, WorldName
@@ -129,7 +129,7 @@ def run_comparison(
     file: Path,
     folder: Path,
     processes: int,
-) -> Iterator[tuple[int, int]]:
+) -> Counts:
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
     jobs = [Job(variant, seed, budget) for seed in seeds for variant in variants]
     return run_missing(

@@ -2,12 +2,12 @@
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from agents.common.files import Row
-from agents.common.parallel import run_missing
+from agents.common.parallel import Counts, run_missing
 from agents.toolarith.evaluation import evaluate
 from agents.toolarith.runs import holds_run, open_run
 from agents.toolarith.settings import AlgorithmName, TrainSettings
@@ -57,9 +57,7 @@ def run(folder: Path, job: Job) -> list[Row]:
     ]
 
 
-def run_learners(
-    jobs: Sequence[Job], file: Path, folder: Path, processes: int
-) -> Iterator[tuple[int, int]]:
+def run_learners(jobs: Sequence[Job], file: Path, folder: Path, processes: int) -> Counts:
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
     return run_missing(
         functools.partial(run, folder),

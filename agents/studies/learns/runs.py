@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import torch as th
 from agents.adapters.plain_torch import PlainTorchPPO
 from agents.adapters.stable_baselines import GruPPO
 from agents.common.files import Row
-from agents.common.parallel import run_missing
+from agents.common.parallel import Counts, run_missing
 from toolenv_gym.testing import Learner
 from toolenv_gym.testing.learners.learning import learn
 
@@ -41,6 +41,6 @@ def run(job: Job) -> list[Row]:
     return [job._asdict() | {"steps": steps, "cpu_seconds": seconds}]
 
 
-def run_learns(jobs: Sequence[Job], file: Path, processes: int) -> Iterator[tuple[int, int]]:
+def run_learns(jobs: Sequence[Job], file: Path, processes: int) -> Counts:
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
     return run_missing(run, jobs, lambda row: Job(row["adapter"], row["seed"]), file, processes)

@@ -6,7 +6,7 @@ The general GRU policy's defaults were chosen so: docs/policy_defaults.md.
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from gymnasium.wrappers import TransformObservation
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents.common.files import Row
-from agents.common.parallel import run_missing
+from agents.common.parallel import Counts, run_missing
 from agents.recurrent.evaluation import evaluate_policy
 from agents.recurrent.ppo import MaskableRecurrentPPO
 
@@ -169,7 +169,7 @@ def run(job: Job) -> list[Row]:
 
 def run_policies(
     policies: Sequence[str], seeds: Sequence[int], file: Path, processes: int
-) -> Iterator[tuple[int, int]]:
+) -> Counts:
     """Run what ``file`` does not hold yet: see :func:`agents.common.parallel.run_missing`."""
     jobs = [
         Job(name, policy, seed, task.timesteps)

@@ -43,6 +43,14 @@ def never_ends(folder):
     time.sleep(600)
 
 
+def number_of(row):
+    return row["number"]
+
+
+def square_or_never(folder, job):
+    return square(job) if job else never_ends(folder)
+
+
 def test_only_what_is_missing_is_run(tmp_path):
     file = tmp_path / "squares.csv"
     jobs = [3, 4]
@@ -76,6 +84,25 @@ def test_after_an_error_nothing_more_is_begun(tmp_path):
     assert len(noted(tmp_path / "calls")) < 6  # but for those that were waiting in the process
 
 
+def begin(program, folder):
+    """Begin a program in a process group of its own, with two calls that never end."""
+    folders = ROOT, ROOT / "tests", ROOT / "tests" / "agents" / "common", ROOT / "scripts"
+    begun = subprocess.Popen(
+        [sys.executable, "-c", program, folder],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(noted(folder / "processes")) == 2)
+    return begun
+
+
+def wait_for_the_end_of_processes(folder):
+    for process in map(int, noted(folder / "processes")):
+        wait_until(lambda process=process: not is_running(process))
+
+
 def test_processes_end_with_the_one_that_asked_for_them_also_if_it_is_killed(tmp_path):
     program = (
         "import sys; from functools import partial; from pathlib import Path;"
@@ -83,16 +110,37 @@ def test_processes_end_with_the_one_that_asked_for_them_also_if_it_is_killed(tmp
         "from test_parallel import never_ends;"
         "list(in_processes([partial(never_ends, Path(sys.argv[1]))] * 2, 2))"
     )
-    folders = ROOT, ROOT / "tests", ROOT / "tests" / "agents" / "common"
-    asking = subprocess.Popen(
-        [sys.executable, "-c", program, tmp_path],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))},
-    )
-    wait_until(lambda: len(noted(tmp_path / "processes")) == 2)
+    asking = begin(program, tmp_path)
     asking.kill()
-    asking.wait()
-    for process in map(int, noted(tmp_path / "processes")):
-        wait_until(lambda process=process: not is_running(process))
+    asking.communicate()
+    wait_for_the_end_of_processes(tmp_path)
+
+
+def test_ctrl_c_ends_all_at_once_with_one_line_and_keeps_what_is_finished(tmp_path):
+    program = (
+        "import sys; from functools import partial; from pathlib import Path;"
+        "from agents.common.parallel import run_missing; from console import job_progress;"
+        "from test_parallel import number_of, square_or_never;"
+        "folder = Path(sys.argv[1]); run = partial(square_or_never, folder);"
+        "job_progress(run_missing(run, [3, 0, 0, 0], number_of, folder / 'squares.csv', 2))"
+    )
+    asking = begin(program, tmp_path)
+    wait_until((tmp_path / "squares.csv").exists)
+    os.killpg(asking.pid, signal.SIGINT)  # as a terminal does
+    _, said = asking.communicate(timeout=30)
+    assert said == "Stopped; what is finished is kept, and the same command goes on\n"
+    assert asking.returncode == 130
+    wait_for_the_end_of_processes(tmp_path)
+    assert read_rows(tmp_path / "squares.csv") == square(3)
+
+
+def test_the_processes_of_a_generator_that_is_closed_end(tmp_path):
+    calls = [partial(killed_once, tmp_path, 1), *[partial(never_ends, tmp_path)] * 2]
+    results = in_processes(calls, 2)
+    assert next(results) == 1
+    wait_until(lambda: noted(tmp_path / "processes"))
+    results.close()
+    wait_for_the_end_of_processes(tmp_path)
 
 
 def is_running(process):
