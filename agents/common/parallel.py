@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -69,9 +70,7 @@ def in_processes(calls: Sequence[Callable[[], Result]], processes: int) -> Itera
                 f"{processes} at a time? What is finished is kept: start again to go on"
             )
         vain += 1
-        others = set(active_children())
-        pool = ProcessPoolExecutor(processes, get_context("spawn"), _end_with_parent)
-        try:
+        with _pool(processes) as pool:
             with _interrupts_held_back():
                 running = {pool.submit(call): call for call in left}
             for future in as_completed(running):
@@ -80,6 +79,19 @@ def in_processes(calls: Sequence[Callable[[], Result]], processes: int) -> Itera
                     left.remove(running[future])
                     vain = 0
                     yield result
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Make a pool whose processes are terminated where this ends by an exception.
+
+    Their temporary files are in a folder that is removed here: they cannot do it themselves then.
+    """
+    others = set(active_children())
+    with tempfile.TemporaryDirectory(prefix="processes_") as folder:
+        pool = ProcessPoolExecutor(processes, get_context("spawn"), _set_up, (folder,))
+        try:
+            yield pool
         except BaseException:
             for process in set(active_children()) - others:  # nobody waits for what they run
                 process.terminate()
@@ -104,8 +116,12 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
-    """Have this process end when its parent does: a killed one cannot tell its pool to stop."""
+def _set_up(folder: str) -> None:
+    """Have this process end when its parent does: a killed one cannot tell its pool to stop.
+
+    :param folder: of its temporary files
+    """
+    tempfile.tempdir = folder
     threading.Thread(target=_wait_for_parent, daemon=True).start()
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -39,8 +40,9 @@ def refused():
 
 
 def never_ends(folder):
-    note(folder / "processes", os.getpid())
-    time.sleep(600)
+    with tempfile.TemporaryDirectory():
+        note(folder / "processes", os.getpid())
+        time.sleep(600)
 
 
 def number_of(row):
@@ -89,7 +91,7 @@ def begin(program, folder):
     folders = ROOT, ROOT / "tests", ROOT / "tests" / "agents" / "common", ROOT / "scripts"
     begun = subprocess.Popen(
         [sys.executable, "-c", program, folder],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, folders)), "TMPDIR": str(folder)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -134,13 +136,16 @@ def test_ctrl_c_ends_all_at_once_with_one_line_and_keeps_what_is_finished(tmp_pa
     assert read_rows(tmp_path / "squares.csv") == square(3)
 
 
-def test_the_processes_of_a_generator_that_is_closed_end(tmp_path):
+def test_the_processes_of_a_generator_that_is_closed_end_and_leave_nothing(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     calls = [partial(killed_once, tmp_path, 1), *[partial(never_ends, tmp_path)] * 2]
     results = in_processes(calls, 2)
     assert next(results) == 1
     wait_until(lambda: noted(tmp_path / "processes"))
     results.close()
     wait_for_the_end_of_processes(tmp_path)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def is_running(process):
