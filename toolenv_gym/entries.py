@@ -10,8 +10,8 @@ It holds
 
 import dataclasses
 import json
-import math
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -20,6 +20,7 @@ from toolenv_gym.oracle import ROUNDING
 from toolenv_gym.results import Scores, read_result, replay
 
 FORMAT = 1
+HIGHEST = 2**128  # of all numbers: seeds, and what a float can be taken from without overflow
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Entry:
 
     :param learner: its name, such as ``"a2c"``
     :param seed: of its training
-    :param timesteps: environment steps of its training
+    :param timesteps: environment steps of its training, at least 1
     :param command: what trained it
     :param commit: of the code that did: 40 hexadecimal digits, and a ``+`` if files were changed
     :param scores: those of each result, by the file's name
@@ -129,10 +130,12 @@ def _read(path: Path) -> bytes:
 
 def _entry_of(read: dict[str, Any]) -> Entry:
     form = read.pop("format", None)
-    if form != FORMAT:
+    if type(form) is not int or form != FORMAT:
         raise ValueError(f"entry.json: format must be {FORMAT}, got {form!r}")
     _check_fields(Entry, read, "entry.json")
     _check_fields(Privileges, read["privileges"], "privileges")
+    if read["timesteps"] < 1:
+        raise ValueError(f"entry.json: timesteps must be at least 1, got {read['timesteps']}")
     check_commit(read["commit"])
     for name, score in read["scores"].items():
         if not re.fullmatch(r"[\w-]+\.npz", name):
@@ -155,15 +158,15 @@ def _check_fields(kind: type, read: Any, where: str) -> None:
         raise ValueError(f"{where} must have {', '.join(kinds)}, got {got}")
     for name, value in read.items():
         if not _fits(value, kinds[name]):
-            raise ValueError(f"{where}: {name} cannot be {value!r}")
+            raise ValueError(f"{where}: {name} cannot be {reprlib.repr(value)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Tell whether it is a flag, a number of at least 0, a line, or names with values."""
+    """Tell whether it is a flag, a number from 0 on, a line, or names with values."""
     if kind is bool or isinstance(value, bool):
         return kind is type(value)
     if kind in (int, float):
-        return isinstance(value, int | kind) and 0 <= value < math.inf
+        return isinstance(value, int | kind) and 0 <= value <= HIGHEST
     if kind is str:
         return isinstance(value, str) and value.strip() != "" and value.isprintable()
     return isinstance(value, dict) and len(value) > 0

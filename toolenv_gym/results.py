@@ -106,8 +106,8 @@ def read_result(path: str | Path) -> Result:
     :raises ValueError: it is damaged, was changed, or lacks problems or the ends of episodes
     """
     fields = _read_fields(Path(path))
-    if fields["format"] != FORMAT:
-        raise ValueError(f"format must be {FORMAT}, got {fields['format']}")
+    if fields["format"].item() != FORMAT:
+        raise ValueError(f"format must be {FORMAT}, got {fields['format'].item()!r}")
     env = fields["env"].item()
     if env not in WORLDS:
         raise ValueError(f"env must be {' or '.join(WORLDS)}, got {env!r}")
@@ -124,7 +124,7 @@ def read_result(path: str | Path) -> Result:
         raise ValueError(f"tokens must be uint8, got {tokens.dtype}")
     _check_tokens(task, [counts[said]], tokens, OVER)
     result = Result(task, tokens)
-    if fields["digest"] != _digest(result):
+    if fields["digest"].item() != _digest(result):
         raise ValueError("tokens or settings were changed after the file was written")
     return result
 
@@ -179,6 +179,9 @@ def _read_fields(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise ValueError("it is no .npz file that can be read") from None
     if any(name not in fields for name in _FIELDS):
         raise ValueError(f"its fields must be {', '.join(_FIELDS)}, got {', '.join(fields)}")
+    for name in _FIELDS:
+        if name != "tokens" and fields[name].ndim > 0:
+            raise ValueError(f"{name} must be one value, got shape {fields[name].shape}")
     return fields
 
 

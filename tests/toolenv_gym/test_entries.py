@@ -21,7 +21,7 @@ EXPECTED = {
 ENTRY = Entry(
     learner="by hand",
     seed=0,
-    timesteps=0,
+    timesteps=1,
     privileges=Privileges(masks=True, guidance=False, shaping=0.2, history=0),
     command="python plans.py",
     commit="0123456789" * 4,
@@ -124,6 +124,7 @@ def test_a_file_that_is_not_named(folder):
     [
         (("scores", FIRST, "mean_return"), 1.2, "mean_return is 1.1.*, not 1.2"),
         (("scores", FIRST, "success_rate"), float("nan"), "success_rate cannot be nan"),
+        (("scores", FIRST, "mean_return"), 10**400, r"mean_return cannot be 10+\.\.\.0+$"),
         (("scores", FIRST, "problems"), 999, "problems is 1000, not 999"),
         (("scores", FIRST), [], f"{FIRST} must have problems, mean_return"),
         (("scores",), {}, "scores cannot be {}"),
@@ -132,10 +133,14 @@ def test_a_file_that_is_not_named(folder):
         (("privileges", "oracle"), True, "privileges must have masks, .*'oracle'"),
         (("privileges", "shaping"), -0.1, "shaping cannot be -0.1"),
         (("seed",), True, "seed cannot be True"),
+        (("seed",), 10**400, r"seed cannot be 10+\.\.\.0+$"),
+        (("timesteps",), 0, "timesteps must be at least 1, got 0"),
         (("learner",), "\x1b[2J", "learner cannot be"),
         (("command",), "", "command cannot be ''"),
         (("commit",), "main", "commit must be 40 hexadecimal digits.*'main'"),
         (("format",), 2, "format must be 1, got 2"),
+        (("format",), True, "format must be 1, got True"),
+        (("format",), 1.0, r"format must be 1, got 1\.0"),
     ],
 )
 def test_what_an_entry_cannot_say(folder, place, value, message):
