@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+import numpy as np
+
+from toolenv_gym.files import whole_file
 from toolenv_gym.oracle import ROUNDING
 from toolenv_gym.results import Scores, read_result, replay
 
@@ -79,11 +82,26 @@ def check_commit(commit: str) -> None:
         raise ValueError(f"commit must be {wanted}, got {commit!r}")
 
 
-def write_entry(folder: Path, entry: Entry) -> None:
-    """Write ``entry.json`` into a folder."""
+def write_entry(folder: str | Path, entry: Entry) -> None:
+    """Write ``entry.json`` into a folder. NumPy's numbers are taken as Python's.
+
+    :raises FileNotFoundError: there is no such folder
+    :raises TypeError: a value is of a kind that no entry holds
+    :raises ValueError: a value is one that :func:`verify_entry` refuses
+    """
     scores = {name: score._asdict() for name, score in entry.scores.items()}
     plain = {"format": FORMAT} | dataclasses.asdict(entry) | {"scores": scores}
-    (folder / "entry.json").write_text(f"{json.dumps(plain, indent=2)}\n", encoding="utf-8")
+    text = f"{json.dumps(plain, indent=2, default=_pythons)}\n"
+    _entry_of(json.loads(text))
+    with whole_file(Path(folder, "entry.json")) as file:
+        file.write(text.encode())
+
+
+def _pythons(value: Any) -> Any:
+    """Return a value of NumPy's as one that JSON has."""
+    if not isinstance(value, np.generic):
+        raise TypeError(f"an entry cannot hold a {type(value).__name__}, got {value!r}")
+    return value.item()
 
 
 def verify_entry(folder: str | Path) -> Verified:

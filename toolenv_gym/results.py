@@ -6,7 +6,6 @@ give the exact scores, whatever the file's author says of them.
 """
 
 import hashlib
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from toolenv_gym.files import whole_file
 from toolenv_gym.oracle import Task, best_returns
 from toolenv_gym.problems import played_count, problem_batches
 from toolenv_gym.sequences import admitted_by_masks, play_sequences
@@ -84,20 +84,12 @@ def write_result(path: str | Path, task: Task, tokens: npt.NDArray[np.integer[An
     path, tokens = Path(path), np.asarray(tokens)
     if not np.issubdtype(tokens.dtype, np.integer):
         raise TypeError(f"tokens must be integers, got {tokens.dtype}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}")
     _check_tokens(task, list(_counts(task)), tokens, over=-1)
     result = Result(task, np.where(tokens < 0, OVER, tokens).astype(np.uint8))
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(
-                file, format=FORMAT, **result.settings, tokens=result.tokens, digest=_digest(result)
-            )
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        np.savez_compressed(
+            file, format=FORMAT, **result.settings, tokens=result.tokens, digest=_digest(result)
+        )
 
 
 def read_result(path: str | Path) -> Result:

@@ -1,6 +1,8 @@
 """Folders of entries: what is as it says is verified, and all else refused with a reason."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +64,60 @@ def test_what_is_as_it_says_is_verified(folder):
     assert [settings["stage"] for settings in verified.settings.values()] == [0, 1]
     for name, expected in EXPECTED.items():
         np.testing.assert_allclose(verified.entry.scores[name], expected, atol=1e-9)
+
+
+def test_numbers_of_numpy_are_written_as_those_of_python(tmp_path):
+    said = {}
+    for name, number in (("python", float), ("numpy", np.float32)):
+        privileges = Privileges(np.bool_(True), False, number(0.25), np.uint8(4))
+        half = Scores(np.int64(2), *[number(0.5)] * 5)
+        entry = dataclasses.replace(
+            ENTRY, seed=np.int64(3), privileges=privileges, scores={FIRST: half}
+        )
+        (tmp_path / name).mkdir()
+        write_entry(str(tmp_path / name), entry)
+        said[name] = json.loads((tmp_path / name / "entry.json").read_text())
+    assert said["numpy"] == said["python"]
+    assert said["numpy"]["seed"] == 3
+    assert said["numpy"]["privileges"] == {
+        "masks": True, "guidance": False, "shaping": 0.25, "history": 4
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"commit": "abc"}, ValueError, "commit must be 40 hexadecimal digits.*'abc'"),
+        ({"seed": -1}, ValueError, "seed cannot be -1"),
+        ({"seed": None}, ValueError, "seed cannot be None"),
+        ({"timesteps": 0}, ValueError, "timesteps must be at least 1, got 0"),
+        ({"scores": {}}, ValueError, "scores cannot be {}"),
+        ({"scores": {"stage 0": EXPECTED[FIRST]}}, ValueError, "must be named of letters"),
+        ({"command": "python\nplans.py"}, ValueError, "command cannot be"),
+        ({"learner": Path("plans")}, TypeError, "an entry cannot hold a .*Path"),
+    ],
+)
+def test_what_could_not_be_verified_is_not_written(folder, changes, error, message):
+    before = (folder / "entry.json").read_bytes()
+    with pytest.raises(error, match=message):
+        write_entry(folder, dataclasses.replace(ENTRY, **changes))
+    assert (folder / "entry.json").read_bytes() == before
+
+
+def test_an_interrupted_write_leaves_the_old_entry(folder, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_entry(folder, dataclasses.replace(ENTRY, seed=1))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_folder_of_an_entry_exists(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere$"):
+        write_entry(tmp_path / "nowhere", ENTRY)
 
 
 @pytest.mark.parametrize("name", [FIRST, "entry.json", "settings.json", "lock.txt"])
