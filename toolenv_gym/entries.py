@@ -5,7 +5,7 @@ It holds
 - ``entry.json``: an :class:`Entry` in plain values
 - the results that it names (:mod:`toolenv_gym.results`), ``.npz``, a task each
 - ``settings.json``: all settings of the training, an object with whatever names the learner has
-- ``lock.txt``: the installed packages, a line ``name==version`` each
+- ``lock.txt``: the installed packages, a line ``name==version`` each, and comments behind ``#``
 """
 
 import dataclasses
@@ -191,12 +191,14 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _check_lock(path: Path) -> None:
-    lines = _read(path).decode(errors="replace").splitlines()
-    if not lines:
-        raise ValueError(f"{path.name} is empty")
-    for number, line in enumerate(lines, start=1):
+    lines = enumerate(_read(path).decode(errors="replace").splitlines(), start=1)
+    packages = [(number, line) for number, line in lines if not re.fullmatch(r"\s*(#.*)?", line)]
+    if not packages:
+        raise ValueError(f"{path.name} names no package")
+    for number, line in packages:
         if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", line):
-            raise ValueError(f"{path.name}: line {number} must be name==version, got {line!r}")
+            wanted = "name==version, as `pip list --format freeze` has it"
+            raise ValueError(f"{path.name}: line {number} must be {wanted}, got {line!r}")
 
 
 def _check_names(folder: Path, named: set[str]) -> None:

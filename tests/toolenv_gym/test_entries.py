@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from test_results import rows
 
 from toolenv_gym.entries import Entry, Privileges, verify_entry, write_entry
@@ -210,11 +214,32 @@ def test_what_an_entry_cannot_say(folder, place, value, message):
     [
         ("entry.json", "[]", "entry.json must be an object"),
         ("settings.json", "algo: none", "settings.json is no JSON"),
-        ("lock.txt", "", "lock.txt is empty"),
-        ("lock.txt", "numpy==2.1.0\n-e ./here\n", "line 2 must be name==version, got '-e ./here'"),
+        ("lock.txt", "", "lock.txt names no package"),
+        ("lock.txt", "# nothing\n\n", "lock.txt names no package"),
+        ("lock.txt", "numpy==2.1.0\n-e ./here\n", "line 2 must be name==version.*'-e ./here'"),
+        ("lock.txt", "# here\na @ file:///a\n", "line 2 .*`pip list --format freeze`.*'a @ file"),
     ],
 )
 def test_files_of_another_form(folder, name, text, message):
     (folder / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         verify_entry(folder)
+
+
+def test_a_lock_with_comments(folder):
+    (folder / "lock.txt").write_text("# of the cluster\n\nnumpy==2.1.0\n  # torch\ntorch==2.5.0\n")
+    verify_entry(folder)
+
+
+def test_the_lock_that_pip_prints(folder):
+    """What the command of CONTRIBUTING prints is taken."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    command = "pip list --format freeze"
+    assert f"`python -m {command} > lock.txt`" in text
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        capture_output=True, check=True, timeout=120,
+        env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )  # fmt: skip
+    (folder / "lock.txt").write_bytes(done.stdout)
+    verify_entry(folder)
