@@ -9,9 +9,11 @@ It holds
 """
 
 import dataclasses
+import itertools
 import json
 import re
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -21,6 +23,8 @@ import numpy as np
 from toolenv_gym.files import whole_file
 from toolenv_gym.oracle import ROUNDING
 from toolenv_gym.results import Scores, read_result, replay
+from toolenv_gym.starts import split_templates
+from toolenv_gym.worlds import WORLDS
 
 FORMAT = 1
 HIGHEST = 2**128  # of all numbers: seeds, and what a float can be taken from without overflow
@@ -128,6 +132,26 @@ def verify_entry(folder: str | Path) -> Verified:
             raise ValueError(f"{name}: another file is of the same task")
         settings[name] = result.settings
     return Verified(dataclasses.replace(entry, scores=scores), settings)
+
+
+def left_out(played: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tasks that no result is of, though one is of another stage or split of the same.
+
+    All templates are one split. Where only a part was played, the other parts belong to it: what
+    was trained on, and what was held out.
+
+    :param played: what each result is of (:attr:`toolenv_gym.results.Result.settings`)
+    """
+    tasks = [{name: each[name] for name in each if name != "problems"} for each in played]
+    missing: list[dict[str, Any]] = []
+    for task in tasks:
+        rules = WORLDS[task["env"]]
+        splits = rules.SPLITS[:1] if task["split"] == "all" else rules.SPLITS[1:]
+        for split, stage in itertools.product(splits, range(rules.N_STAGES)):
+            other = task | {"split": split, "stage": stage}
+            if split_templates(rules, split, stage) and other not in tasks + missing:
+                missing.append(other)
+    return missing
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -69,6 +69,10 @@ def test_an_entry_of_a_trained_run_is_verified(trained, tmp_path):
     verified = verify(entry)
     assert verified.returncode == 0, verified.stderr
     assert f"success        {found[1]:.5%}\n" in verified.stdout
+    *left_out, verdict = verified.stdout.split("\n\n")[-1].splitlines()
+    task = "env=ToolArith-v0 stage={} max_steps=7 shaping=0.2 reveal=always split=all"
+    assert left_out == [f"not in it: {task.format(stage)}" for stage in (1, 2)]
+    assert verdict == "verified: 1 result of 1,000 problems"
 
     (entry / "all_stage0.npz").unlink()
     refused = verify(entry)

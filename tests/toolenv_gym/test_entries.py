@@ -12,11 +12,11 @@ import pytest
 from conftest import ROOT
 from test_results import rows
 
-from toolenv_gym.entries import Entry, Privileges, verify_entry, write_entry
+from toolenv_gym.entries import Entry, Privileges, left_out, verify_entry, write_entry
 from toolenv_gym.oracle import Task
-from toolenv_gym.results import Scores, write_result
+from toolenv_gym.results import Result, Scores, write_result
 from toolenv_gym.tokens import ADD, ANS, MUL, RCL, SUB
-from toolenv_gym.worlds import memory
+from toolenv_gym.worlds import expression, memory
 
 FIRST, SECOND = "all_stage0.npz", "all_stage1.npz"
 # The published optima of the two stages; their plans answer all problems, by tokens with effects.
@@ -164,6 +164,34 @@ def test_tokens_that_masks_do_not_admit(folder):
         verify_entry(folder)
     say(folder, "privileges", "masks", value=False)
     verify_entry(folder)
+
+
+def settings_of(*tasks):
+    return [Result(task, np.zeros((task.n_problems, 0))).settings for task in tasks]
+
+
+def stages_left_out(*tasks):
+    return [(task["split"], task["stage"]) for task in left_out(settings_of(*tasks))]
+
+
+def test_stages_that_were_left_out():
+    assert stages_left_out(Task(memory, 0), Task(memory, 2)) == [("all", 1)]
+    assert stages_left_out(*(Task(memory, stage) for stage in range(3))) == []
+
+
+def test_each_budget_is_one_of_its_own():
+    short, long = Task(memory, 0, max_steps=6), Task(memory, 1)
+    found = [(task["max_steps"], task["stage"]) for task in left_out(settings_of(short, long))]
+    assert found == [(6, 1), (6, 2), (7, 0), (7, 2)]
+
+
+def test_splits_that_were_left_out():
+    """Of expressions, stages 0 to 3 are trained on, and templates of stages 2 to 5 held out."""
+    train = [Task(expression, stage, split="train") for stage in range(4)]
+    test = [Task(expression, stage, split="test") for stage in range(2, 6)]
+    assert stages_left_out(*train, *test) == []
+    assert stages_left_out(*train) == [("test", stage) for stage in range(2, 6)]
+    assert stages_left_out(*train[1:], *test[:3]) == [("train", 0), ("test", 5)]
 
 
 def test_two_files_of_one_task(folder):

@@ -102,6 +102,7 @@ def test_the_command_prints_the_scores(written):
     )  # fmt: skip
     assert "success        100.00000%" in done.stdout
     assert "problems       100000\n" in done.stdout
+    assert done.stdout.endswith("\nverified: 1 result of 100,000 problems\n")
 
 
 # ------------------------------------------------------------------------------ refused
