@@ -36,7 +36,8 @@ class Privileges:
 
     :param masks: whether it played with only those tokens admitted that have an effect
     :param guidance: whether in training masks led along a plan
-    :param shaping: weight of the milestones in the reward of training, at least 0
+    :param shaping: weight of the milestones in the reward of training, at least 0; in that of the
+        tasks played afterwards it may be another
     :param history: how many of its last tokens it was shown
     """
 

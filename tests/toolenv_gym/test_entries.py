@@ -194,6 +194,13 @@ def test_splits_that_were_left_out():
     assert stages_left_out(*train[1:], *test[:3]) == [("train", 0), ("test", 5)]
 
 
+def test_training_may_be_shaped_otherwise_than_what_is_played(folder):
+    say(folder, "privileges", "shaping", value=5.0)
+    verified = verify_entry(folder)
+    assert verified.entry.privileges.shaping == 5.0
+    assert [settings["shaping"] for settings in verified.settings.values()] == [0.2, 0.2]
+
+
 def test_two_files_of_one_task(folder):
     play(folder, SECOND, 0, [MUL, ADD, ANS])
     say(folder, "scores", SECOND, value=EXPECTED[FIRST]._asdict())
