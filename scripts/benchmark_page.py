@@ -9,7 +9,7 @@ from pathlib import Path
 from arguments import parse
 from console import stop
 
-from agents.studies.benchmark.page import draw, write_page
+from agents.studies.benchmark.page import write_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -17,7 +17,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 @dataclass
 class PageSettings:
     results: Path = DOCS / "results"
-    """folder of the rows, anchors and studies, and of all that is made of them"""
+    """folder of the rows, and of the tables and curves that are made of them; its anchors and
+    studies are the committed ones if it has none"""
     page: Path = DOCS / "benchmark.md"
     """page that the tables are put into"""
 
@@ -26,7 +27,6 @@ def main() -> None:
     settings = parse(PageSettings, __doc__)
     try:
         write_page(settings.results, settings.page)
-        draw(settings.results, settings.page)
     except (OSError, ValueError) as error:
         stop(error)
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
+from matplotlib.figure import Figure
+
 from agents.common.files import write_text
 from agents.common.tables import filled
-from agents.studies.benchmark.anchors import FILE
+from agents.studies.benchmark.anchors import FILE as ANCHORS
 from agents.studies.benchmark.figures import curves_figure, overview_figure, save
 from agents.studies.benchmark.profile import profile, profile_markdown
 from agents.studies.benchmark.report import report_html
@@ -18,53 +21,74 @@ from agents.studies.benchmark.tables import (
 )
 from agents.studies.benchmark.tuning import STUDIES
 
-ANCHORS = FILE.name
 SCRIPT = "scripts/benchmark_page.py"
 
 
 def markdown_tables(results: Path) -> dict[str, str]:
     """Return the tables in Markdown, by their names, from the rows in a folder.
 
+    :param results: see :func:`write_page`
     :raises ValueError: there are no rows, or of other benchmarks
     """
-    rows, anchors = (read_table(results / name) for name in (ROWS, ANCHORS))
-    if rows.empty or anchors.empty:
+    rows, anchors = read_table(results / ROWS), _anchors(results)
+    if rows.empty:
         raise ValueError(
-            f"{results} must hold {ROWS} and {ANCHORS}: run scripts/benchmark.py first"
+            f"there are no results in {results / ROWS}: run scripts/benchmark.py "
+            f"--out {results} first"
         )
     cells, ratios = summarise(rows), profile(rows, anchors)
+    tuned = tuning_table(_own_or_committed(results, STUDIES))
     return {
         "benchmark_default": benchmark_markdown(cells, anchors, "default"),
         "benchmark_tuned": benchmark_markdown(cells, anchors, "tuned"),
         "benchmark_profile": profile_markdown(ratios, "default"),
         "benchmark_profile_tuned": profile_markdown(ratios, "tuned"),
-        "benchmark_tuning": tuning_markdown(tuning_table(results / STUDIES.name)),
+        "benchmark_tuning": tuning_markdown(tuned),
     }
 
 
 def write_page(results: Path, page: Path) -> None:
-    """Write the tables, a file each, and put them into the page.
+    """Write the tables, a file each, put them into the page, and write its figures and report.
 
-    :param results: folder of the rows, anchors and studies, and of the tables
-    :param page: in Markdown; it has a place for each table
+    All are made before the first is written. The figures are of default settings: without such
+    results they stay as they are.
+
+    :param results: folder of the rows, and of what is made of them; its anchors and studies are the
+        committed ones if it has none
+    :param page: in Markdown; it has a place for each table; the report is beside it
     :raises ValueError: there are no rows, or of other benchmarks
     """
     tables = markdown_tables(results)
     text = filled(page.read_text(), tables, SCRIPT)
+    rows, templates = read_table(results / ROWS), read_table(results / TEMPLATES)
+    figures = _figures(results, page)
+    report = report_html(rows, templates, _anchors(results))
     for name, table in tables.items():
         write_text(results / f"{name}.md", table)
     write_text(page, text)
+    for path, figure in figures.items():
+        save(figure, path)
+    write_text(page.with_name("report.html"), report)
 
 
-def draw(results: Path, page: Path) -> None:
-    """Draw the figures of the page, and write the report beside it.
-
-    :param results: see :func:`write_page`
-    """
-    rows, templates, anchors = (read_table(results / name) for name in (ROWS, TEMPLATES, ANCHORS))
-    default, cells = rows[rows["tuning"] == "default"], summarise(rows)
-    save(overview_figure(cells[cells["tuning"] == "default"], anchors), page.with_suffix(".png"))
+def _figures(results: Path, page: Path) -> dict[Path, Figure]:
+    """Return the figures of the page, by their files."""
+    rows, anchors = read_table(results / ROWS), _anchors(results)
+    default = rows[rows["tuning"] == "default"]
+    if default.empty:
+        return {}
     checkpoints = checkpoint_scores(default)
     curves = curves_figure(checkpoints, final_scores(checkpoints), anchors, solved=False)
-    save(curves, results / "benchmark_curves.png")
-    write_text(page.with_name("report.html"), report_html(rows, templates, anchors))
+    return {
+        page.with_suffix(".png"): overview_figure(summarise(default), anchors),
+        results / "benchmark_curves.png": curves,
+    }
+
+
+def _anchors(results: Path) -> pd.DataFrame:
+    return read_table(_own_or_committed(results, ANCHORS))
+
+
+def _own_or_committed(results: Path, committed: Path) -> Path:
+    own = results / committed.name
+    return own if own.exists() else committed

@@ -25,6 +25,7 @@ from agents.studies.benchmark.statistics import Estimate, interquartile_mean
 from agents.studies.benchmark.tables import estimate, privilege_order
 
 RATIO = ["tuning", "learner", "memory", "masks", "curriculum", "spoke"]
+COLUMNS = [*RATIO, "task", "stages", "split", "without", "seeds", *Estimate._fields]
 
 
 class Spoke(NamedTuple):
@@ -73,7 +74,7 @@ def profile(rows: pd.DataFrame, anchors: pd.DataFrame) -> pd.DataFrame:
     last = rows[rows["steps"] == rows.groupby(RUN)["steps"].transform("max")]
     exact = anchors.set_index([*PART, "kind"])["mean_return"]
     measured = [row for spoke in SPOKES for row in _ratios(last, exact, spoke)]
-    return pd.DataFrame(sorted(measured, key=_place))
+    return pd.DataFrame(sorted(measured, key=_place), columns=COLUMNS)
 
 
 def _ratios(

@@ -73,7 +73,8 @@ def report_html(rows: pd.DataFrame, templates: pd.DataFrame, anchors: pd.DataFra
     """Return the page, the same to the byte for the same rows on the same matplotlib.
 
     :param rows: of the benchmark, with normalised scores
-    :param templates: success by template at the end of each run
+    :param templates: success by template at the end of each run; empty, also without columns, if
+        no task that was run has several
     :param anchors: rows of :func:`agents.studies.benchmark.anchors.anchor_rows`
     """
     cells, ratios = summarise(rows), profile(rows, anchors)
@@ -110,8 +111,8 @@ def _tuning(
     anchors: pd.DataFrame,
 ) -> dict[str, Any]:
     """Return what the page says of default settings, or of tuned ones."""
-    cells, ratios, checkpoints, templates = (
-        frame[frame["tuning"] == tuning] for frame in (cells, ratios, checkpoints, templates)
+    cells, ratios, checkpoints = (
+        frame[frame["tuning"] == tuning] for frame in (cells, ratios, checkpoints)
     )
     return {
         "name": tuning,
@@ -124,10 +125,16 @@ def _tuning(
             if task in set(cells["task"])
         },
         "templates": {
-            TITLES[str(task)].replace("\n", " "): svg(templates_figure(of_task))
-            for task, of_task in templates.groupby("task")
+            TITLES[task].replace("\n", " "): svg(templates_figure(of_task))
+            for task, of_task in _by_task(templates, tuning)
         },
     }
+
+
+def _by_task(templates: pd.DataFrame, tuning: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    if not templates.empty:
+        for task, of_task in templates[templates["tuning"] == tuning].groupby("task"):
+            yield str(task), of_task
 
 
 def _panels(task: str, checkpoints: pd.DataFrame, anchors: pd.DataFrame) -> list[Markup]:

@@ -1,5 +1,7 @@
 """The benchmark's tables, from rows made by hand."""
 
+from unittest import mock
+
 import optuna
 import pandas as pd
 import pytest
@@ -235,20 +237,23 @@ def test_what_tuning_found(tmp_path):
         tuning_table(tmp_path / "none.jsonl")
 
 
+def places_for(tables):
+    return "".join(
+        f"About {name}\n<!-- {name}: written by scripts/benchmark_page.py -->\n<!-- end -->\n"
+        for name in tables
+    )
+
+
 def test_all_tables_are_written_and_put_into_the_page(tmp_path):
     results, page = tmp_path / "results", tmp_path / "benchmark.md"
     results.mkdir()
-    with pytest.raises(ValueError, match=r"must hold benchmark\.csv\.gz and benchmark_anchors"):
+    with pytest.raises(ValueError, match=r"no results in .*csv\.gz: run scripts/benchmark\.py"):
         write_page(results, page)
     write_table(results / "benchmark.csv.gz", pd.concat([ROWS, PROFILED]))
     ANCHORS.to_csv(results / "benchmark_anchors.csv", index=False)
     add_study(results / "benchmark_studies.jsonl", "PPO", [0.5])
     tables = markdown_tables(results)
-    places = "".join(
-        f"About {name}\n<!-- {name}: written by scripts/benchmark_page.py -->\n<!-- end -->\n"
-        for name in tables
-    )
-    page.write_text(places)
+    page.write_text(places_for(tables))
     write_page(results, page)
     text = page.read_text()
     for name, table in tables.items():
@@ -258,6 +263,36 @@ def test_all_tables_are_written_and_put_into_the_page(tmp_path):
         assert f" -->\n{table}<!-- end -->\n" in text
     write_page(results, page)
     assert page.read_text() == text
+
+
+@pytest.mark.parametrize("tuning", ["default", "tuned"])
+@pytest.mark.parametrize("task", ["memory-1", "memory-2"])
+def test_a_part_of_the_grid_makes_a_page(tmp_path, task, tuning):
+    """Of one cell, without templates; memory-1 measures no capability. The anchors are ours."""
+    stage = int(task[-1])
+    row = run("PPO, history", 0, [0.5], tuning=tuning)[0] | {"task": task, "stage": stage}
+    write_table(tmp_path / "benchmark.csv.gz", pd.DataFrame([row]))
+    page = tmp_path / "page.md"
+    page.write_text(places_for(markdown_tables(tmp_path)))
+    write_page(tmp_path, page)
+    assert f"**{task}**" in page.read_text()
+    report = (tmp_path / "report.html").read_text()
+    assert "0.500" in report
+    assert "By template" not in report
+    assert page.with_suffix(".png").exists() == (tuning == "default")
+
+
+def test_nothing_is_written_where_something_cannot_be_made(tmp_path, monkeypatch):
+    write_table(tmp_path / "benchmark.csv.gz", ROWS)
+    page = tmp_path / "page.md"
+    page.write_text(places_for(markdown_tables(tmp_path)))
+    monkeypatch.setattr(
+        "agents.studies.benchmark.page.report_html", mock.Mock(side_effect=KeyError)
+    )
+    before = sorted(tmp_path.iterdir()), page.read_text()
+    with pytest.raises(KeyError):
+        write_page(tmp_path, page)
+    assert (sorted(tmp_path.iterdir()), page.read_text()) == before
 
 
 def test_a_page_without_a_place_for_a_table():
