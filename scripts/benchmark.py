@@ -17,14 +17,14 @@ from console import job_progress, stop
 
 from agents.common.cluster import AUTO, on_cluster
 from agents.common.parallel import in_processes
-from agents.studies.benchmark.grid import LEARNERS, TASKS, Tuning, all_jobs
+from agents.studies.benchmark.grid import LEARNERS, TASKS, TUNINGS, Job, Tuning, all_jobs
 from agents.studies.benchmark.results import Store
 from agents.studies.benchmark.running import Executor, run_missing
 
 
 @dataclass
 class BenchmarkSettings:
-    tunings: tuple[Tuning, ...] = ("default", "tuned")
+    tunings: tuple[Tuning, ...] = TUNINGS
     """settings of the learners"""
     tasks: tuple[str, ...] = tuple(TASKS)
     """tasks, by their names in agents/studies/benchmark/grid.py"""
@@ -49,6 +49,23 @@ class BenchmarkSettings:
             raise ValueError(f"processes must be at least 1, got {self.processes}")
 
     @property
+    def jobs(self) -> list[Job]:
+        """What is to be run.
+
+        :raises ValueError: the grid has none of it; says what it has for each two of the options
+        """
+        asked = {"tuning": self.tunings, "task": self.tasks, "learner": self.learners}
+        if jobs := _chosen(asked):
+            return jobs
+        given = ", ".join(f"the {name}s {list(names)}" for name, names in asked.items())
+        message = f"the grid has no run of {given}"
+        for open_one in asked:
+            found = _chosen({name: names for name, names in asked.items() if name != open_one})
+            if names := list(dict.fromkeys(getattr(job, open_one) for job in found)):
+                message += f"; for the others given, its {open_one}s are {names}"
+        raise ValueError(message)
+
+    @property
     def execute(self) -> Executor:
         """What makes the runs."""
         if self.ray is None:
@@ -56,15 +73,20 @@ class BenchmarkSettings:
         return functools.partial(on_cluster, address=self.ray)
 
 
+def _chosen(asked: dict[str, tuple[str, ...]]) -> list[Job]:
+    """Return the runs of the grid whose tuning, task and learner are among those asked for."""
+    return [
+        job
+        for job in all_jobs()
+        if all(getattr(job, name) in names for name, names in asked.items())
+    ]
+
+
 def main() -> None:
     settings = parse(BenchmarkSettings, __doc__)
     try:
         settings.check()
-        jobs = [
-            job
-            for job in all_jobs(settings.tunings)
-            if job.task in settings.tasks and job.learner in settings.learners
-        ]
+        jobs = settings.jobs
         store = Store(settings.out, settings.runs / "finished")
         job_progress(run_missing(jobs, store, settings.runs, settings.execute))
         store.gather()

@@ -77,6 +77,12 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
             "scripts/benchmark.py", ["--learners", "nobody"],
             f"error: learners are {list(LEARNERS)}, got ['nobody']",
         ),
+        (
+            "scripts/benchmark.py",
+            ["--tasks", "expression-once", "--learners", "PPO", "--tunings", "tuned"],
+            "error: the grid has no run of the tunings ['tuned'], the tasks ['expression-once'], "
+            "the learners ['PPO']; for the others given, its tasks are ['published-2', 'memory-2']",
+        ),
         ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("benchmarks/learners.py", ["--learners", "nobody"], 2),
     ],

@@ -4,9 +4,8 @@ A task and a learner are data. A cell of the table is a learner on a task; it is
 with the learner's default settings or with the tuned ones.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from agents.toolarith.settings import AlgorithmName, RevealName, TrainSettings, WorldName
 from toolenv_gym import worlds
@@ -19,6 +18,7 @@ FEW_SEEDS = range(5)  # of the learners that take long
 
 Hyperparams: TypeAlias = dict[str, int | float]
 Tuning = Literal["default", "tuned"]
+TUNINGS: tuple[Tuning, ...] = get_args(Tuning)
 Memory = Literal["none", "history", "own"]
 PUBLISHED_A2C = "published_a2c"
 
@@ -184,12 +184,12 @@ class Job(NamedTuple):
     seed: int
 
 
-def all_jobs(tunings: Sequence[Tuning] = ("default", "tuned")) -> list[Job]:
+def all_jobs() -> list[Job]:
     """Return all runs, seed by seed: whenever it is stopped, the cells have about as many."""
     return [
         Job(tuning, task, learner.name, seed)
         for seed in SEEDS
-        for tuning in tunings
+        for tuning in TUNINGS
         for learner in LEARNERS.values()
         for task in learner.tasks
         if seed in learner.seeds

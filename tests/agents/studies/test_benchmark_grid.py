@@ -23,7 +23,7 @@ def test_every_run_is_asked_for_once_and_can_be():
 
 def test_a_cell_has_ten_seeds_or_five_where_the_learner_takes_long():
     for name, learner in LEARNERS.items():
-        seeds = {job.seed for job in all_jobs(["default"]) if job.learner == name}
+        seeds = {job.seed for job in all_jobs() if job.learner == name}
         assert seeds == set(range(10)) or (seeds == set(range(5)) and learner.seeds.stop == 5)
 
 
