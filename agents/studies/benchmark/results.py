@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from agents.common.files import Row, write_bytes, write_text
+from agents.common.files import Row, only_writer, write_bytes, write_text
 from agents.studies.benchmark.anchors import FILE as ANCHORS
 from agents.studies.benchmark.grid import Job
 from agents.studies.benchmark.runs import Result
@@ -47,16 +47,7 @@ class Store:
 
         :raises ValueError: a file is damaged, or a run is there with two definitions
         """
-        found: dict[Job, tuple[str, Path]] = {}
-        for job, definition, file in self._finished_runs():
-            first, where = found.setdefault(job, (definition, file))
-            if first != definition:
-                raise ValueError(
-                    f"results of two benchmarks must not be mixed: {describe(job)} has the "
-                    f"definition {first} in {where}, and {definition} in {file}; delete the one "
-                    "that is not of this benchmark"
-                )
-        return {job: definition for job, (definition, _) in found.items()}
+        return self._definitions(self._results())
 
     def add(self, result: Result) -> None:
         """Keep what a run came to."""
@@ -69,40 +60,54 @@ class Store:
 
         Of a run that is in the table and in a file, the table's rows stay.
 
+        :raises BlockingIOError: another process gathers into the same folder
         :raises ValueError: a file is damaged, or a run is there with two definitions; the tables
             stay as they are
         """
-        self.definitions()
-        results = [read_result(file) for file in self._files()]
-        self._add_to(ROWS, [row for result in results for row in result.rows])
-        self._add_to(TEMPLATES, [row for result in results for row in result.templates])
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(self._folder / "benchmark_tables.lock", self._folder):
+            results = self._results()
+            self._definitions(results)
+            self._add_to(ROWS, [row for result in results.values() for row in result.rows])
+            self._add_to(TEMPLATES, [row for each in results.values() for row in each.templates])
 
     def _add_to(self, name: str, rows: list[Row]) -> None:
         table = pd.concat([read_table(self._folder / name), pd.DataFrame(rows)])
         if table.empty:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         unique = _UNIQUE[name]
         table = table.drop_duplicates(unique).sort_values(unique, ignore_index=True)
         if name == ROWS:
             table["normalized"] = normalized(table, read_table(ANCHORS)).round(12)
         write_table(self._folder / name, table)
 
-    def _finished_runs(self) -> Iterator[tuple[Job, str, Path]]:
+    def _definitions(self, results: dict[Path, Result]) -> dict[Job, str]:
+        """Return the fingerprints of what is in the table and of results, by their files."""
+        found: dict[Job, tuple[str, Path]] = {}
+        for job, definition, file in self._finished_runs(results):
+            first, where = found.setdefault(job, (definition, file))
+            if first != definition:
+                raise ValueError(
+                    f"results of two benchmarks must not be mixed: {describe(job)} has the "
+                    f"definition {first} in {where}, and {definition} in {file}; delete the one "
+                    "that is not of this benchmark"
+                )
+        return {job: definition for job, (definition, _) in found.items()}
+
+    def _finished_runs(self, results: dict[Path, Result]) -> Iterator[tuple[Job, str, Path]]:
         """Yield the job and the definition of each run, and the file that holds it."""
         table = read_table(self._folder / ROWS)
         if not table.empty:
             once = table[[*KEYS, "definition"]].drop_duplicates()
             for *job, definition in once.itertuples(index=False):
                 yield Job(*job), definition, self._folder / ROWS
-        for file in self._files():
-            result = read_result(file)
+        for file, result in results.items():
             yield job_of(result), definition_of(result), file
 
-    def _files(self) -> list[Path]:
-        """Return those of finished runs, without what a killed process was writing."""
-        files = self._finished.glob("*.json")
-        return sorted(file for file in files if not file.stem.endswith(".partial"))
+    def _results(self) -> dict[Path, Result]:
+        """Return what is in the files of finished runs, without what a killed process wrote."""
+        files = sorted(self._finished.glob("*.json"))
+        return {file: read_result(file) for file in files if not file.stem.endswith(".partial")}
 
 
 def job_of(result: Result) -> Job:

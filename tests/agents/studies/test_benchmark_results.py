@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from benchmark_runs import JOBS, result
 
+from agents.common.files import only_writer
 from agents.studies.benchmark.grid import Job
-from agents.studies.benchmark.results import ROWS, TEMPLATES, Store, read_table
+from agents.studies.benchmark.results import ROWS, TEMPLATES, Store, read_result, read_table
 
 
 @pytest.fixture
@@ -50,7 +51,28 @@ def test_a_table_has_a_row_a_checkpoint_and_numbers_come_back_to_the_last_digit(
 
 def test_nothing_is_gathered_where_nothing_is_finished(folders):
     Store(*folders).gather()
-    assert not folders[0].exists()
+    assert list(folders[0].iterdir()) == []
+
+
+def test_two_processes_do_not_gather_into_one_folder(folders):
+    """Each would write the table without what the other found."""
+    store = store_with(folders, result(JOBS[0]))
+    folders[0].mkdir()
+    with (
+        only_writer(folders[0] / "benchmark_tables.lock", folders[0]),
+        pytest.raises(BlockingIOError, match="out is being written by process"),
+    ):
+        store.gather()
+    store.gather()
+    assert [file.name for file in sorted(folders[0].iterdir())] == [ROWS, TEMPLATES]
+
+
+def test_the_file_of_a_run_is_read_once(folders):
+    store = store_with(folders, *map(result, JOBS))
+    reading = mock.patch("agents.studies.benchmark.results.read_result", side_effect=read_result)
+    with reading as read:
+        store.gather()
+    assert read.call_count == len(JOBS)
 
 
 def test_gathered_again_the_tables_are_the_same_bytes(folders):
