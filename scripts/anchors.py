@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arguments import parse
+from console import stop
 
 from agents.common.files import write_rows
 from agents.studies.benchmark.anchors import FILE, anchor_rows
@@ -20,8 +21,11 @@ class AnchorSettings:
 
 def main() -> None:
     settings = parse(AnchorSettings, __doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(settings.out, list(anchor_rows()))
+    try:
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(settings.out, list(anchor_rows()))
+    except OSError as error:
+        stop(error)
     print(f"Anchors are in {settings.out}")
 
 

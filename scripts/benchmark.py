@@ -87,11 +87,13 @@ def main() -> None:
     try:
         settings.check()
         jobs = settings.jobs
+        settings.out.mkdir(parents=True, exist_ok=True)  # an error before the runs, not after
         store = Store(settings.out, settings.runs / "finished")
         job_progress(run_missing(jobs, store, settings.runs, settings.execute))
         store.gather()
     except (ImportError, OSError, ValueError) as error:
         stop(error)
+    print(f"Tables are in {settings.out}")
 
 
 if __name__ == "__main__":

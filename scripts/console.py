@@ -15,10 +15,12 @@ def job_progress(counts: Counts) -> None:
     """Show a bar of jobs that are done, until all are; Ctrl-C ends the script."""
     columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with closing(counts), Progress(*columns, speed_estimate_period=600) as progress:
-            bar = progress.add_task("runs")
-            for done, total in counts:
-                progress.update(bar, completed=done, total=total)
+        with closing(counts):
+            done, total = next(counts)  # where this fails there is nothing to show
+            with Progress(*columns, speed_estimate_period=600) as progress:
+                bar = progress.add_task("runs", completed=done, total=total)
+                for done, _ in counts:
+                    progress.update(bar, completed=done)
     except KeyboardInterrupt:
         print("Stopped; what is finished is kept, and the same command goes on", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -26,6 +26,8 @@ class TuneSettings:
 def main() -> None:
     settings = parse(TuneSettings, __doc__)
     try:
+        if settings.processes < 1:
+            raise ValueError(f"processes must be at least 1, got {settings.processes}")
         settings.out.parent.mkdir(parents=True, exist_ok=True)
         job_progress(tune_all(settings.out, settings.processes))
     except (OSError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Run RL Baselines3 Zoo, which then knows the worlds, our learners and their policies.
 
-    python scripts/zoo.py train --algo maskable_recurrent_ppo --env ToolArithMemory-v0 \
+    python scripts/zoo.py train --algo maskable_recurrent_ppo --env ToolArithMemory-v0 \\
         --conf-file hyperparams/maskable_recurrent_ppo.yml
 
 The worlds are as scripts/train.py has them, with all their stages: --env-kwargs stage:2 for one.

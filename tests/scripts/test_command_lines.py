@@ -83,6 +83,7 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
             "error: the grid has no run of the tunings ['tuned'], the tasks ['expression-once'], "
             "the learners ['PPO']; for the others given, its tasks are ['published-2', 'memory-2']",
         ),
+        ("scripts/tune.py", ["--processes", 0], "error: processes must be at least 1, got 0"),
         ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("benchmarks/learners.py", ["--learners", "nobody"], 2),
     ],
@@ -90,6 +91,31 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
 @pytest.mark.usefixtures("nothing_is_written")
 def test_values_that_cannot_be(path, arguments, said, monkeypatch):
     assert run_script(monkeypatch, path, *arguments) == said
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [("benchmark.py", "file"), ("benchmark.py", "file/x"), ("anchors.py", "file/x")],
+)
+def test_where_nothing_can_be_written_nothing_is_run(path, out, monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    said = run_script(monkeypatch, f"scripts/{path}", "--out", out)
+    assert str(said).startswith("error: [Errno ")
+    assert capsys.readouterr() == ("", "")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_error_before_the_first_run_shows_no_progress(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    arguments = "--runs", tmp_path / "file", "--out", tmp_path / "out"
+    assert "File exists" in run_script(monkeypatch, "scripts/benchmark.py", *arguments)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_command_line_in_the_help_of_the_zoo_can_be_copied(monkeypatch, capsys):
+    assert run_script(monkeypatch, "scripts/zoo.py", "--help") == 0
+    assert "--env ToolArithMemory-v0 \\\n        --conf-file" in capsys.readouterr().out
 
 
 def test_devices_of_a_benchmark(monkeypatch):

@@ -140,3 +140,15 @@ def test_without_ray_the_script_says_how_to_install_it(tmp_path, monkeypatch):
     assert message == (
         "error: Ray is not installed: pip install 'toolenv-gym[cluster]' here and on every node"
     )
+
+
+def test_the_script_says_where_its_tables_are(tmp_path, monkeypatch, capsys):
+    """The run that it makes is finished: only the table of it is made."""
+    job = JOBS[0]
+    Store(tmp_path, tmp_path / "finished").add(result(job, definition(job, {})))
+    monkeypatch.setattr("agents.studies.benchmark.grid.all_jobs", lambda: [job])
+    folders = "--runs", tmp_path, "--out", tmp_path
+    assert run_script(monkeypatch, Path("scripts/benchmark.py"), *folders) == 0
+    said = capsys.readouterr().out
+    assert f"Tables are in {tmp_path}" in said.replace("\n", "")
+    assert (tmp_path / ROWS).exists()
