@@ -35,7 +35,7 @@ class SavedModelSettings:
     """admit only tokens that have an effect, as in any case where the run trained so; for models
     that know masks"""
     device: str = "cpu"
-    """cpu, on which scores are the same on all machines to the last digits, cuda or auto"""
+    """cpu, cuda or auto"""
     algo: AlgorithmName | None = None
     """learner of a file that lies in no run's folder"""
     trust: bool = False
