@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
+from arguments import check_positive, parse
 from console import job_progress, stop, wide_console
 
 from agents.common.files import read_rows, write_text
@@ -31,9 +31,7 @@ class AblateSettings:
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
-        for name in ("seeds", "updates", "processes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_positive(self, "seeds", "updates", "processes")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -21,6 +21,13 @@ def whole_number(text: str) -> int:
     if not number.is_integer():
         raise ValueError(f"{text} is no whole number")
     return int(number)
+
+
+def check_positive(settings: Any, *names: str) -> None:
+    """Raise a ValueError unless these settings are at least 1."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
 
 
 def check_names(models: Sequence[Path]) -> None:

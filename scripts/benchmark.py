@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from arguments import parse, value_or_none
+from arguments import check_positive, parse, value_or_none
 from console import job_progress, stop
 
 from agents.common.cluster import AUTO, on_cluster
@@ -45,8 +45,7 @@ class BenchmarkSettings:
         for name, known in (("tasks", TASKS), ("learners", LEARNERS)):
             if unknown := [given for given in getattr(self, name) if given not in known]:
                 raise ValueError(f"{name} are {list(known)}, got {unknown}")
-        if self.processes < 1:
-            raise ValueError(f"processes must be at least 1, got {self.processes}")
+        check_positive(self, "processes")
 
     @property
     def jobs(self) -> list[Job]:

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
+from arguments import check_positive, parse
 from console import job_progress, stop
 
 from agents.common.files import read_rows, write_text
@@ -41,9 +41,7 @@ class CompareSettings:
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
-        for name in ("seeds", "budget", "processes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_positive(self, "seeds", "budget", "processes")
         if self.env not in COMPARISONS:
             raise ValueError(f"env must be {' or '.join(COMPARISONS)}, got {self.env}")
         known = COMPARISONS[self.env].variants

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arguments import parse
+from arguments import check_positive, parse
 from console import stop, wide_console
 from saved import SavedModelSettings
 
@@ -29,8 +29,7 @@ class ExplainSettings(SavedModelSettings):
 
     def check(self) -> None:
         """Raise a ValueError that names what cannot be."""
-        if self.episodes < 1:
-            raise ValueError(f"episodes must be at least 1, got {self.episodes}")
+        check_positive(self, "episodes")
         if self.video is not None and self.video.suffix not in (".mp4", ".gif"):
             raise ValueError(f"a video ends in .mp4 or .gif, got {self.video}")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from arguments import parse
-from console import job_progress
+from arguments import check_positive, parse
+from console import job_progress, stop
 
 from agents.common.files import read_rows, write_text
 from agents.studies.learners.runs import Job, StudiedWorld, run_learners
@@ -37,15 +37,19 @@ class LearnersSettings:
 
 def main() -> None:
     settings = parse(LearnersSettings, __doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    settings.runs.mkdir(parents=True, exist_ok=True)
     jobs = [
         Job(env, algo, seed)
         for seed in range(settings.seeds)
         for algo in settings.algos
         for env in settings.envs
     ]
-    job_progress(run_learners(jobs, settings.out, settings.runs, settings.processes))
+    try:
+        check_positive(settings, "seeds", "processes")
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
+        settings.runs.mkdir(parents=True, exist_ok=True)
+        job_progress(run_learners(jobs, settings.out, settings.runs, settings.processes))
+    except (OSError, ValueError) as error:
+        stop(error)
     rows = read_rows(settings.out)
     markdown = "\n".join(learners_markdown(rows, env) for env in settings.envs)
     write_text(settings.out.with_suffix(".md"), markdown)

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
-from console import job_progress
+from arguments import check_positive, parse
+from console import job_progress, stop
 
 from agents.common.files import read_rows, write_text
 from agents.studies.learns.runs import ADAPTERS, Job, run_learns
@@ -29,9 +29,13 @@ class LearnsSettings:
 
 def main() -> None:
     settings = parse(LearnsSettings, __doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
     jobs = [Job(adapter, seed) for seed in range(settings.seeds) for adapter in ADAPTERS]
-    job_progress(run_learns(jobs, settings.out, settings.processes))
+    try:
+        check_positive(settings, "seeds", "processes")
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
+        job_progress(run_learns(jobs, settings.out, settings.processes))
+    except (OSError, ValueError) as error:
+        stop(error)
     markdown = learns_markdown(read_rows(settings.out))
     write_text(settings.out.with_suffix(".md"), markdown)
     print(markdown)

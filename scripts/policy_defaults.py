@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
-from console import job_progress
+from arguments import check_positive, parse
+from console import job_progress, stop
 
 from agents.common.files import read_rows, write_text
 from agents.studies.policy_defaults.runs import POLICIES, run_policies
@@ -31,9 +31,13 @@ class DefaultsSettings:
 
 def main() -> None:
     settings = parse(DefaultsSettings, __doc__)
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
     seeds = range(settings.seeds)
-    job_progress(run_policies(settings.policies, seeds, settings.out, settings.processes))
+    try:
+        check_positive(settings, "seeds", "processes")
+        settings.out.parent.mkdir(parents=True, exist_ok=True)
+        job_progress(run_policies(settings.policies, seeds, settings.out, settings.processes))
+    except (OSError, ValueError) as error:
+        stop(error)
     rows = [row for row in read_rows(settings.out) if row["seed"] in seeds]
     markdown = defaults_markdown(rows)
     write_text(settings.out.with_suffix(".md"), markdown)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
+from arguments import check_positive, parse
 from console import stop
 
 from agents.common.files import read_rows, write_rows
@@ -48,8 +48,10 @@ def train(run: Run) -> None:
 
 def main() -> None:
     settings = parse(SeedsSettings, __doc__)
-    if settings.seeds < 1:
-        stop(ValueError(f"seeds must be at least 1, got {settings.seeds}"))
+    try:
+        check_positive(settings, "seeds")
+    except ValueError as error:
+        stop(error)
     rows = []
     for seed in range(settings.seeds):
         asked = TrainSettings(env=settings.env, seed=seed)

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from arguments import parse
+from arguments import check_positive, parse
 from console import job_progress, stop
 
 from agents.studies.benchmark.tuning import STUDIES, tune_all
@@ -26,8 +26,7 @@ class TuneSettings:
 def main() -> None:
     settings = parse(TuneSettings, __doc__)
     try:
-        if settings.processes < 1:
-            raise ValueError(f"processes must be at least 1, got {settings.processes}")
+        check_positive(settings, "processes")
         settings.out.parent.mkdir(parents=True, exist_ok=True)
         job_progress(tune_all(settings.out, settings.processes))
     except (OSError, ValueError) as error:

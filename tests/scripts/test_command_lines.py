@@ -83,7 +83,10 @@ def test_an_option_that_does_not_exist_is_refused(path, monkeypatch, capsys):
             "error: the grid has no run of the tunings ['tuned'], the tasks ['expression-once'], "
             "the learners ['PPO']; for the others given, its tasks are ['published-2', 'memory-2']",
         ),
-        ("scripts/tune.py", ["--processes", 0], "error: processes must be at least 1, got 0"),
+        *(
+            (f"scripts/{name}.py", ["--processes", 0], "error: processes must be at least 1, got 0")
+            for name in ("tune", "learners", "learns", "policy_defaults")
+        ),
         ("scripts/seeds.py", ["--seeds", 0], "error: seeds must be at least 1, got 0"),
         ("benchmarks/learners.py", ["--learners", "nobody"], 2),
     ],
