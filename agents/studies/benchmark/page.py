@@ -60,9 +60,10 @@ def write_page(results: Path, page: Path) -> None:
     """
     tables = markdown_tables(results)
     text = filled(page.read_text(), tables, SCRIPT)
-    rows, templates = read_table(results / ROWS), read_table(results / TEMPLATES)
-    figures = _figures(results, page)
-    report = report_html(rows, templates, _anchors(results))
+    rows, anchors = read_table(results / ROWS), _anchors(results)
+    default = rows[rows["tuning"] == "default"]
+    figures = {} if default.empty else _figures(default, anchors, results, page)
+    report = report_html(rows, read_table(results / TEMPLATES), anchors)
     for name, table in tables.items():
         write_text(results / f"{name}.md", table)
     write_text(page, text)
@@ -71,16 +72,14 @@ def write_page(results: Path, page: Path) -> None:
     write_text(page.with_name("report.html"), report)
 
 
-def _figures(results: Path, page: Path) -> dict[Path, Figure]:
+def _figures(
+    rows: pd.DataFrame, anchors: pd.DataFrame, results: Path, page: Path
+) -> dict[Path, Figure]:
     """Return the figures of the page, by their files."""
-    rows, anchors = read_table(results / ROWS), _anchors(results)
-    default = rows[rows["tuning"] == "default"]
-    if default.empty:
-        return {}
-    checkpoints = checkpoint_scores(default)
+    checkpoints = checkpoint_scores(rows)
     curves = curves_figure(checkpoints, final_scores(checkpoints), anchors, solved=False)
     return {
-        page.with_suffix(".png"): overview_figure(summarise(default), anchors),
+        page.with_suffix(".png"): overview_figure(summarise(rows), anchors),
         results / "benchmark_curves.png": curves,
     }
 
