@@ -114,7 +114,8 @@ def overview_figure(cells: pd.DataFrame, anchors: pd.DataFrame) -> Figure:
     places = _places(set(cells["learner"]))
     height = max(places.values()) + 1
     with rc_context(STYLE):
-        figure = Figure((2 + 1.05 * len(tasks), 1.45 + 0.215 * height), layout="constrained")
+        # As wide with few tasks: the texts need it.
+        figure = Figure((2 + 1.05 * len(TASKS), 1.45 + 0.215 * height), layout="constrained")
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for task, axes in zip(tasks, panels, strict=True):
             _draw_task(axes, cells[cells["task"] == task], places)
