@@ -67,7 +67,7 @@ learns: $(READY) ## see in how many steps right learners learn the simplest task
 mutants: $(READY) ## run every check of learners on every broken learner (five minutes)
 	$(BIN)/python tests/learner_matrix.py
 
-benchmark: $(READY) ## run what is missing of the benchmark, and draw it (two and a half hours on 2 cores)
+benchmark: $(READY) ## run what is missing of the benchmark, and draw it (under three hours on 2 cores)
 	$(BIN)/python scripts/tune.py --out docs/results/benchmark_studies.jsonl
 	$(BIN)/python scripts/benchmark.py --out docs/results $(ARGS)
 	$(BIN)/python scripts/benchmark_page.py
